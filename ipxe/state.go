@@ -42,5 +42,4 @@ const (
 	ServiceWait  State = "service wait"
 	ServiceFail  State = "service failed"
 	ServiceHold  State = "service hold"
-	NotAvailable State = "" // null in the API below 1.2; never seen at the microversions that we speak
 )
