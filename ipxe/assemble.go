@@ -3,6 +3,7 @@
 package ipxe
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"strconv"
@@ -54,14 +55,15 @@ func inspectScript(n *Node, b Boot, o *Options) (Script, error) {
 }
 
 func apiURLs(b Boot, o *Options) (string, error) {
-	if o.APIURL == "" {
+	api := cmp.Or(b.APIURL, o.APIURL)
+	if api == "" {
 		base, err := ParseURL(b.BaseURL)
 		if err != nil {
 			return "", refuse("the base URL", err)
 		}
 		return base.word, nil
 	}
-	t, err := ParseURLs(o.APIURL)
+	t, err := ParseURLs(api)
 	if err != nil {
 		return "", refuse("the API URL", err)
 	}

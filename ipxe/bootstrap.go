@@ -11,6 +11,9 @@ func Bootstrap(fallback string) ([]byte, error) {
 	last := ""
 	if fallback != "" {
 		t, err := ParseToken(fallback)
+		if err == nil && fallback[0] == '-' {
+			err = errOption
+		}
 		if err != nil {
 			return nil, refuse("the fallback script", err)
 		}

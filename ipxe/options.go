@@ -44,6 +44,8 @@ type Options struct {
 type Boot struct {
 	// BaseURL is where the node reaches this edge; every URL in the script begins with it.
 	BaseURL string
+	// APIURL, when it is not empty, takes the place of Options.APIURL.
+	APIURL string
 	// RequestID is the value of ipa-global-request-id, which the agent sends back with each of its calls. Empty: none.
 	RequestID string
 	// Secrets are what the API hides; nil when they have not been asked for.

@@ -19,6 +19,7 @@ const (
 	ReasonSecret          Reason = "secret"           // the script needs what the API masks
 	ReasonValue           Reason = "value"            // a value that no script line can hold
 	ReasonTooLong         Reason = "too_long"         // a line or kernel command line over firmware's limits
+	ReasonUnknownMAC      Reason = "no_node"          // no node has the MAC
 )
 
 // NotBootable is the error of Select for a node that Ironic, too, would leave without a script.

@@ -26,12 +26,13 @@ import (
 // Token is one word that means the same wherever it stands in a line. The zero Token is no word and renders as nothing.
 type Token struct{ word string }
 
-// errToken explains a refusal in one phrase, without the word itself: that may be a secret.
+// These explain a refusal in one phrase, without the word itself: that may be a secret.
 var (
 	errEmpty     = errors.New("is empty")
 	errCharacter = errors.New("holds a character that iPXE cannot quote")
 	errOperator  = errors.New("is an operator of iPXE's scripts")
 	errComment   = errors.New("begins a comment")
+	errOption    = errors.New("begins like an option")
 )
 
 // ParseToken checks that s is one word which iPXE takes literally.
