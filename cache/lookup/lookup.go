@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lookup
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
+
+	"github.com/ironic-edge/ironic-edge/cache"
+)
+
+// Config is what a Cache is made of.
+type Config[V any] struct {
+	// Group names what a value belongs to, so that it can be forgotten without knowing its keys. Nil: no groups.
+	Group func(V) string
+	// Negative reports whether an error is an answer, one that is kept for the negative lifetime. Nil: none is.
+	Negative func(error) bool
+	// MaxEntries bounds the number of answers that are kept.
+	MaxEntries int64
+}
+
+// Load asks the source. Its context is not that of any single caller.
+type Load[V any] func(ctx context.Context, key string) (V, error)
+
+// Entry is an answer.
+type Entry[V any] struct {
+	Value  V
+	Status cache.Status
+	Age    time.Duration // since the source was asked
+	TTL    time.Duration // until it is stale; negative when it is
+}
+
+// Cache remembers answers. It may be used by many goroutines at once.
+type Cache[V any] struct {
+	config Config[V]
+	held   *ristretto.Cache[string, *item[V]]
+	flight cache.Flight[string, *item[V]]
+
+	ttl, negativeTTL atomic.Int64 // nanoseconds
+
+	// forgotten holds, for each name's slot, the latest epoch at which one of the slot's names was forgotten. Names that
+	// share a slot cost each other a fill now and then; the table never grows.
+	seed      maphash.Seed
+	epoch     atomic.Uint64
+	forgotten [4096]atomic.Uint64
+
+	background context.Context // ends at Close
+	stop       context.CancelFunc
+	renewals   sync.WaitGroup
+	renewing   atomic.Int32
+}
+
+// item is what Ristretto holds.
+type item[V any] struct {
+	value      V
+	err        error // a negative answer
+	asked      time.Time
+	began      uint64 // the epoch when the source was asked
+	key, group uint16 // slots
+	renewed    atomic.Bool
+}
+
+// New returns a Cache whose values are fresh for ttl, and its negative answers for negativeTTL. Close ends it.
+func New[V any](config Config[V], ttl, negativeTTL time.Duration) (*Cache[V], error) {
+	if config.MaxEntries <= 0 {
+		return nil, errors.New("lookup: MaxEntries must be positive")
+	}
+	held, err := ristretto.NewCache(&ristretto.Config[string, *item[V]]{
+		NumCounters: config.MaxEntries * 10, MaxCost: config.MaxEntries, BufferItems: 64, IgnoreInternalCost: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache[V]{config: config, held: held, seed: maphash.MakeSeed()}
+	c.background, c.stop = context.WithCancel(context.Background())
+	c.SetLifetimes(ttl, negativeTTL)
+	return c, nil
+}
+
+// Close ends renewals under way, waits for them and lets everything go.
+func (c *Cache[V]) Close() error {
+	c.stop()
+	c.renewals.Wait()
+	c.held.Close()
+	return nil
+}
+
+// SetLifetimes changes the freshness lifetimes, also of what is kept already.
+func (c *Cache[V]) SetLifetimes(ttl, negativeTTL time.Duration) {
+	c.ttl.Store(int64(ttl))
+	c.negativeTTL.Store(int64(negativeTTL))
+}
+
+// Get returns the answer for key, asking load where none is fresh. An error comes with a stale entry when there is an
+// older answer, and Status is cache.Stale then: what that is still good for is the caller's to say.
+func (c *Cache[V]) Get(ctx context.Context, key string, load Load[V]) (Entry[V], error) {
+	now := time.Now()
+	old, ok := c.held.Get(key)
+	if ok {
+		if ttl := c.remaining(old, now); ttl > 0 {
+			if ttl < c.lifetime(old)/4 {
+				c.renew(key, old, load)
+			}
+			return Entry[V]{old.value, cache.Hit, now.Sub(old.asked), ttl}, old.err
+		}
+	}
+	filled, shared, err := c.flight.Do(ctx, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) })
+	switch {
+	case err == nil:
+		status := cache.Miss
+		if shared {
+			status = cache.Collapsed
+		}
+		return Entry[V]{filled.value, status, 0, c.lifetime(filled)}, filled.err
+	case ok && old.err == nil:
+		return Entry[V]{old.value, cache.Stale, now.Sub(old.asked), c.remaining(old, now)}, err
+	}
+	return Entry[V]{}, err
+}
+
+// fill asks the source and keeps its answer. An error that is no answer is returned and not kept.
+func (c *Cache[V]) fill(ctx context.Context, key string, load Load[V]) (*item[V], error) {
+	i := &item[V]{asked: time.Now(), began: c.epoch.Load(), key: c.slot(key)}
+	value, err := load(ctx, key)
+	switch {
+	case err == nil:
+		i.value, i.group = value, i.key
+		if c.config.Group != nil {
+			i.group = c.slot(c.config.Group(value))
+		}
+	case c.config.Negative != nil && c.config.Negative(err):
+		i.err, i.group = err, i.key
+	default:
+		return nil, err
+	}
+	// Ristretto drops a Set when its buffer is full and shows none before Wait; whoever asks next should find it.
+	for range 3 {
+		accepted := c.held.Set(key, i, 1)
+		c.held.Wait()
+		if accepted {
+			break
+		}
+	}
+	return i, nil
+}
+
+// maxRenewals bounds the renewals under way at once; what is not renewed is asked for when it is stale.
+const maxRenewals = 64
+
+// renew asks the source again in the background, once for each answer.
+func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
+	if old.err != nil || old.renewed.Swap(true) {
+		return
+	}
+	if c.renewing.Add(1) > maxRenewals || c.background.Err() != nil {
+		c.renewing.Add(-1)
+		old.renewed.Store(false)
+		return
+	}
+	c.renewals.Go(func() {
+		defer c.renewing.Add(-1)
+		_, _, _ = c.flight.Do(c.background, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) })
+	})
+}
+
+// Forget makes everything stale that belongs to a group, at once.
+func (c *Cache[V]) Forget(group string) { c.forget(c.slot(group)) }
+
+// ForgetKey makes the answer for key stale, and everything of the group to which that answer belongs.
+func (c *Cache[V]) ForgetKey(key string) {
+	c.forget(c.slot(key))
+	if i, ok := c.held.Get(key); ok {
+		c.forget(i.group)
+	}
+}
+
+func (c *Cache[V]) forget(slot uint16) {
+	now := c.epoch.Add(1)
+	for {
+		last := c.forgotten[slot].Load()
+		if last >= now || c.forgotten[slot].CompareAndSwap(last, now) {
+			return
+		}
+	}
+}
+
+func (c *Cache[V]) slot(name string) uint16 {
+	return uint16(maphash.String(c.seed, name) % uint64(len(c.forgotten)))
+}
+
+func (c *Cache[V]) lifetime(i *item[V]) time.Duration {
+	if i.err != nil {
+		return time.Duration(c.negativeTTL.Load())
+	}
+	return time.Duration(c.ttl.Load())
+}
+
+// remaining is how long an answer is fresh yet.
+func (c *Cache[V]) remaining(i *item[V], now time.Time) time.Duration {
+	if c.forgotten[i.key].Load() > i.began || c.forgotten[i.group].Load() > i.began {
+		return 0
+	}
+	return c.lifetime(i) - now.Sub(i.asked)
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lookup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ironic-edge/ironic-edge/cache"
+)
+
+var (
+	errNone = errors.New("no such thing")
+	errDown = errors.New("the source is down")
+)
+
+// source answers each question with how often it has been asked, or with an error.
+type source struct {
+	asked atomic.Int64
+	err   atomic.Pointer[error]
+	block atomic.Pointer[chan struct{}]
+}
+
+func (s *source) load(ctx context.Context, key string) (string, error) {
+	n := s.asked.Add(1)
+	if block := s.block.Load(); block != nil {
+		select {
+		case <-*block:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	if err := s.err.Load(); err != nil {
+		return "", *err
+	}
+	return fmt.Sprintf("%s %d", key, n), nil
+}
+
+func (s *source) fail(err error) {
+	if err == nil {
+		s.err.Store(nil)
+		return
+	}
+	s.err.Store(&err)
+}
+
+// inBubble runs a test with a cache whose values live 8 s and whose negative answers 2 s, on a fake clock. The group of
+// a value is its first word's first letter.
+func inBubble(t *testing.T, test func(t *testing.T, c *Cache[string], s *source)) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(Config[string]{
+			Group:      func(v string) string { return v[:1] },
+			Negative:   func(err error) bool { return errors.Is(err, errNone) },
+			MaxEntries: 1000,
+		}, 8*time.Second, 2*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, c, new(source))
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// get asks and compares the value and status.
+func get(t *testing.T, c *Cache[string], s *source, key, want string, status cache.Status) {
+	t.Helper()
+	e, err := c.Get(t.Context(), key, s.load)
+	if e.Value != want || e.Status != status {
+		t.Errorf("Get(%q) = %q, %s, %v; want %q, %s", key, e.Value, e.Status.Label(), err, want, status.Label())
+	}
+}
+
+// pass lets time go by in the bubble and what it sets off finish.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func TestFreshness(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		get(t, c, s, "a", "a 1", cache.Miss)
+		pass(5 * time.Second)
+		get(t, c, s, "a", "a 1", cache.Hit)
+		pass(3 * time.Second)
+		get(t, c, s, "a", "a 2", cache.Miss)
+	})
+}
+
+func TestRenewalBeforeExpiry(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		get(t, c, s, "a", "a 1", cache.Miss)
+		pass(7 * time.Second)
+		get(t, c, s, "a", "a 1", cache.Hit) // fresh yet, and sets off one renewal
+		get(t, c, s, "a", "a 1", cache.Hit)
+		synctest.Wait()
+		pass(2 * time.Second)
+		get(t, c, s, "a", "a 2", cache.Hit)
+		if n := s.asked.Load(); n != 2 {
+			t.Errorf("the source was asked %d times, want 2", n)
+		}
+	})
+}
+
+func TestNegativeAnswers(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		s.fail(errNone)
+		for range 3 {
+			if _, err := c.Get(t.Context(), "a", s.load); !errors.Is(err, errNone) {
+				t.Errorf("Get = %v, want %v", err, errNone)
+			}
+		}
+		if n := s.asked.Load(); n != 1 {
+			t.Errorf("the source was asked %d times, want once", n)
+		}
+		pass(2 * time.Second)
+		s.fail(nil)
+		get(t, c, s, "a", "a 2", cache.Miss)
+	})
+}
+
+func TestStaleWithError(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		get(t, c, s, "a", "a 1", cache.Miss)
+		pass(time.Minute)
+		s.fail(errDown)
+		e, err := c.Get(t.Context(), "a", s.load)
+		if !errors.Is(err, errDown) || e.Value != "a 1" || e.Status != cache.Stale || e.Age != time.Minute {
+			t.Errorf("Get = %+v, %v; want the old value, its age and the error", e, err)
+		}
+		if _, err := c.Get(t.Context(), "b", s.load); !errors.Is(err, errDown) {
+			t.Errorf("Get = %v, want %v", err, errDown)
+		}
+		s.fail(nil)
+		get(t, c, s, "a", "a 4", cache.Miss) // errors are not kept
+	})
+}
+
+func TestForget(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		get(t, c, s, "a1", "a1 1", cache.Miss)
+		get(t, c, s, "a2", "a2 2", cache.Miss)
+		get(t, c, s, "b", "b 3", cache.Miss)
+		c.Forget("a")
+		get(t, c, s, "a1", "a1 4", cache.Miss)
+		get(t, c, s, "a2", "a2 5", cache.Miss)
+		get(t, c, s, "b", "b 3", cache.Hit)
+		c.ForgetKey("a1") // and its group with it
+		get(t, c, s, "a2", "a2 6", cache.Miss)
+	})
+}
+
+// TestForgetDuringAFill is about an answer that was on its way when it ceased to be true: whoever asked gets it, but
+// nobody gets it later.
+func TestForgetDuringAFill(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		release := make(chan struct{})
+		s.block.Store(&release)
+		go c.Get(t.Context(), "a", s.load)
+		synctest.Wait()
+		c.Forget("a")
+		close(release)
+		synctest.Wait()
+		get(t, c, s, "a", "a 2", cache.Miss)
+	})
+}
+
+func TestLifetimesCanChange(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		get(t, c, s, "a", "a 1", cache.Miss)
+		pass(3 * time.Second)
+		c.SetLifetimes(2*time.Second, time.Second)
+		get(t, c, s, "a", "a 2", cache.Miss)
+	})
+}
+
+func TestColdStormIsOneFill(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		release := make(chan struct{})
+		s.block.Store(&release)
+		var group sync.WaitGroup
+		hangUp, gone := context.WithCancel(t.Context())
+		for i := range 1000 {
+			ctx := t.Context()
+			if i%10 == 0 {
+				ctx = hangUp
+			}
+			group.Go(func() {
+				e, err := c.Get(ctx, "a", s.load)
+				if ctx == hangUp {
+					return
+				}
+				if e.Value != "a 1" || err != nil {
+					t.Errorf("Get = %q, %v", e.Value, err)
+				}
+			})
+		}
+		synctest.Wait()
+		gone()
+		close(release)
+		group.Wait()
+		get(t, c, s, "a", "a 1", cache.Hit)
+		if n := s.asked.Load(); n != 1 {
+			t.Errorf("the source was asked %d times, want once", n)
+		}
+	})
+}
+
+// TestFloodStaysBounded asks for 200,000 keys and wants the memory of a thousand.
+func TestFloodStaysBounded(t *testing.T) {
+	c, err := New(Config[string]{MaxEntries: 1000}, time.Hour, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	value := func(context.Context, string) (string, error) { return strings.Repeat("x", 512), nil }
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range 200_000 {
+		if _, err := c.Get(t.Context(), fmt.Sprint("key ", i), value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if grown := int64(heap()) - int64(before); grown > 8<<20 {
+		t.Errorf("the heap has grown by %d bytes for 1000 entries", grown)
+	}
+	runtime.KeepAlive(c)
+}
+
+func BenchmarkHit(b *testing.B) {
+	c, err := New(Config[string]{MaxEntries: 1000}, time.Hour, time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	s := new(source)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Get(b.Context(), "key", s.load); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
