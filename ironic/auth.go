@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ironic
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/baremetal/httpbasic"
+	"github.com/gophercloud/gophercloud/v2/openstack/baremetal/noauth"
+	"github.com/gophercloud/gophercloud/v2/openstack/config/clouds"
+)
+
+const (
+	authNone  = "none"
+	authBasic = "http_basic"
+	authCloud = "cloud"
+)
+
+// authenticateBy chooses the login and returns the TLS settings that come with it.
+func (c *Client) authenticateBy(auth Auth) (*tls.Config, error) {
+	switch auth.Kind {
+	case "", authNone:
+		c.login = func(context.Context) (*gophercloud.ServiceClient, error) {
+			s, err := noauth.NewBareMetalNoAuth(noauth.EndpointOpts{IronicEndpoint: c.endpoint})
+			return c.provided(s, err)
+		}
+		return new(tls.Config), nil
+	case authBasic:
+		if auth.Username == "" || auth.Password == "" {
+			return nil, errors.New("http_basic needs a user and a password")
+		}
+		c.login = func(context.Context) (*gophercloud.ServiceClient, error) {
+			s, err := httpbasic.NewBareMetalHTTPBasic(httpbasic.EndpointOpts{
+				IronicEndpoint: c.endpoint, IronicUser: auth.Username, IronicUserPassword: auth.Password,
+			})
+			return c.provided(s, err)
+		}
+		return new(tls.Config), nil
+	case authCloud:
+		return c.authenticateByCloud(auth)
+	}
+	return nil, fmt.Errorf("no such kind of authentication: %q; there are none, http_basic and cloud", auth.Kind)
+}
+
+// provided gives the service our HTTP client and name.
+func (c *Client) provided(s *gophercloud.ServiceClient, err error) (*gophercloud.ServiceClient, error) {
+	if err != nil {
+		return nil, err
+	}
+	s.HTTPClient = *c.http
+	s.UserAgent.Prepend(c.userAgent)
+	return s, nil
+}
+
+func (c *Client) authenticateByCloud(auth Auth) (*tls.Config, error) {
+	if auth.Cloud == "" {
+		return nil, errors.New("no entry of clouds.yaml is named")
+	}
+	where := []clouds.ParseOption{clouds.WithCloudName(auth.Cloud)}
+	if auth.CloudsFile != "" {
+		f, err := os.Open(auth.CloudsFile) // the parser would only say that it found no file
+		if err != nil {
+			return nil, fmt.Errorf("open clouds.yaml: %w", err)
+		}
+		_ = f.Close()
+		where = append(where, clouds.WithLocations(auth.CloudsFile))
+	}
+	options, endpoint, tlsConfig, err := clouds.Parse(where...)
+	if err != nil {
+		return nil, fmt.Errorf("cloud %s: %s", auth.Cloud, yamlValue.ReplaceAllString(err.Error(), "(a value)"))
+	}
+	if options.IdentityEndpoint == "" {
+		return nil, fmt.Errorf("cloud %s: clouds.yaml gives no auth_url", auth.Cloud)
+	}
+	// A token given from outside cannot be renewed.
+	options.AllowReauth = options.TokenID == ""
+	c.login = func(ctx context.Context) (*gophercloud.ServiceClient, error) {
+		return c.loginAtKeystone(ctx, options, endpoint)
+	}
+	return tlsConfig, nil
+}
+
+// yamlValue is how the YAML parser quotes a value that it did not expect, which can be a password.
+var yamlValue = regexp.MustCompile("(?s)`.*`")
+
+func (c *Client) loginAtKeystone(ctx context.Context, options gophercloud.AuthOptions, where gophercloud.EndpointOpts) (*gophercloud.ServiceClient, error) {
+	provider, err := openstack.NewClient(options.IdentityEndpoint)
+	if err != nil {
+		return nil, err
+	}
+	provider.HTTPClient = *c.http
+	provider.UserAgent.Prepend(c.userAgent)
+	if err := openstack.Authenticate(ctx, provider, options); err != nil {
+		return nil, err
+	}
+	service := &gophercloud.ServiceClient{ProviderClient: provider, Type: "baremetal", Endpoint: c.endpoint}
+	if c.endpoint != "" {
+		return service, nil
+	}
+	where.ApplyDefaults(service.Type)
+	located, err := provider.EndpointLocator(where)
+	if err != nil {
+		return nil, err
+	}
+	service.Endpoint, err = apiURL(located, false)
+	return service, err
+}

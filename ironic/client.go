@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ironic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+)
+
+// Config says where Ironic is and how to talk to it. The zero value of everything but Endpoint is usable.
+type Config struct {
+	// Endpoint is the API's URL, such as http://192.0.2.10:6385, with or without /v1. With Auth.Kind "cloud" it may be
+	// empty: Keystone's catalog then says where Ironic is.
+	Endpoint string
+	Auth     Auth
+	// CAFile is a PEM file with the certificates that the servers' certificates must lead to, besides those that
+	// clouds.yaml names. Without either, the system's are trusted.
+	CAFile string
+	// ClientCert and ClientKey are PEM files with which we prove who we are; both or none.
+	ClientCert, ClientKey string
+	// Timeout bounds one call to Ironic with all its attempts, and separately the login. Default: 5 s.
+	Timeout time.Duration
+	// Release is our version in the User-Agent.
+	Release string
+	// Wrap, if not nil, is put around the transport and sees every request, Keystone's included: for spans and metrics.
+	Wrap func(http.RoundTripper) http.RoundTripper
+}
+
+// Auth is how to prove to Ironic who we are.
+type Auth struct {
+	// Kind is "none" (also when empty), "http_basic" or "cloud".
+	Kind string
+	// Username and Password are for http_basic.
+	Username, Password string
+	// Cloud is the entry of clouds.yaml for Keystone: password or application credential.
+	Cloud string
+	// CloudsFile is the path of clouds.yaml. Default: where OpenStack's clients look for it, the file named by
+	// OS_CLIENT_CONFIG_FILE, else clouds.yaml in the working directory, ~/.config/openstack and /etc/openstack.
+	CloudsFile string
+}
+
+const defaultTimeout = 5 * time.Second
+
+// Client asks one Ironic. It is safe for concurrent use.
+type Client struct {
+	endpoint  string // ends in /v1/, or is empty
+	userAgent string
+	timeout   time.Duration
+	login     func(context.Context) (*gophercloud.ServiceClient, error)
+	http      *http.Client
+	closeIdle func()
+
+	closing context.Context
+	cancel  context.CancelFunc
+	work    sync.WaitGroup // the connecting goroutine
+
+	mu         sync.Mutex
+	closed     bool
+	service    *gophercloud.ServiceClient // logged in; nil before the first login
+	session    *session                   // nil until the version is negotiated
+	connecting *connection                // the attempt under way, or nil
+}
+
+// New checks cfg and returns a client. It does not contact Ironic: one that is down when the edge starts is an outage like
+// any other. The context lends its values to the login, and its end does not end the client; Close does.
+func New(ctx context.Context, cfg Config) (*Client, error) {
+	c := &Client{timeout: cfg.Timeout, userAgent: "ironic-edge"}
+	if cfg.Timeout < 0 {
+		return nil, fmt.Errorf("timeout %s is negative", cfg.Timeout)
+	}
+	if cfg.Timeout == 0 {
+		c.timeout = defaultTimeout
+	}
+	if cfg.Release != "" {
+		c.userAgent += "/" + cfg.Release
+	}
+	var err error
+	if c.endpoint, err = apiURL(cfg.Endpoint, cfg.Auth.Kind == authCloud); err != nil {
+		return nil, err
+	}
+	tlsConfig, err := c.authenticateBy(cfg.Auth)
+	if err != nil {
+		return nil, err
+	}
+	if err := addCertificates(tlsConfig, cfg); err != nil {
+		return nil, err
+	}
+	transport := newTransport(tlsConfig)
+	c.closeIdle = transport.CloseIdleConnections
+	c.http = newHTTPClient(transport, cfg.Wrap)
+	c.closing, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return c, nil
+}
+
+// Close ends a login under way and closes idle connections. Calls that run go on until their answer.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	c.work.Wait()
+	c.closeIdle()
+	return nil
+}
+
+// apiURL completes the endpoint to the URL that resources are relative to.
+func apiURL(endpoint string, optional bool) (string, error) {
+	if endpoint == "" {
+		if optional {
+			return "", nil
+		}
+		return "", errors.New("no URL of Ironic's API is given")
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil:
+		return "", errors.New("the URL of Ironic's API cannot be read") // the error would quote a password in it
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return "", fmt.Errorf("the URL of Ironic's API, %s, is not http://host or https://host", u.Redacted())
+	case u.User != nil:
+		return "", fmt.Errorf("the URL of Ironic's API, %s, holds a user; use http_basic", u.Redacted())
+	case u.RawQuery != "" || u.Fragment != "":
+		return "", fmt.Errorf("the URL of Ironic's API, %s, has a query or a fragment", u)
+	}
+	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1") + "/v1/"
+	return u.String(), nil
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ironic
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gophercloud/gophercloud/v2"
+)
+
+// session is what all calls share: a login and a microversion. It does not change.
+type session struct {
+	service *gophercloud.ServiceClient
+}
+
+// connection is one attempt to get a session, for which any number of calls may wait.
+type connection struct {
+	done    chan struct{}
+	session *session // valid after done
+	err     error
+}
+
+// connected returns the session. The first call logs in and negotiates the version, others wait for it; when it fails all
+// who waited fail with it, and the next call tries again. The attempt belongs to the client, so that the end of ctx ends
+// the waiting only.
+func (c *Client) connected(ctx context.Context) (*session, error) {
+	c.mu.Lock()
+	if c.session != nil {
+		defer c.mu.Unlock()
+		return c.session, nil
+	}
+	if c.closed {
+		c.mu.Unlock()
+		return nil, errClosed
+	}
+	attempt := c.connecting
+	if attempt == nil {
+		attempt = &connection{done: make(chan struct{})}
+		c.connecting = attempt
+		// The values of ctx hold the span that the login belongs to.
+		values := context.WithoutCancel(ctx)
+		c.work.Go(func() { c.connect(values, attempt) })
+	}
+	c.mu.Unlock()
+	select {
+	case <-attempt.done:
+		return attempt.session, attempt.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// connect makes one attempt and tells those who wait for it. It ends with Close, or by the timeouts of its steps.
+func (c *Client) connect(ctx context.Context, attempt *connection) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.closing, cancel)()
+
+	c.mu.Lock()
+	service := c.service
+	c.mu.Unlock()
+	attempt.session, attempt.err = c.open(ctx, &service)
+	if attempt.err != nil && c.closing.Err() != nil {
+		attempt.err = errClosed
+	}
+
+	c.mu.Lock()
+	c.service, c.session, c.connecting = service, attempt.session, nil
+	c.mu.Unlock()
+	close(attempt.done)
+}
+
+// open logs in unless *service is logged in already, and asks for the range of versions.
+func (c *Client) open(ctx context.Context, service **gophercloud.ServiceClient) (*session, error) {
+	if *service == nil {
+		err := c.try(ctx, "log in at Keystone", func(ctx context.Context) error {
+			var err error
+			*service, err = c.login(ctx)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	const op = "ask Ironic for its API versions"
+	versioned := **service
+	err := c.try(ctx, op, func(ctx context.Context) error {
+		resp, err := versioned.Get(ctx, versioned.Endpoint, nil, nil)
+		if err != nil {
+			return err
+		}
+		versioned.Microversion, err = negotiate(op, resp.Header)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &session{&versioned}, nil
+}
+
+var errClosed = &Error{Kind: ErrUnavailable, Op: "connect to Ironic", Reason: "closed", Err: errors.New("the client is closed")}
+
+// disown drops a session whose microversion Ironic no longer takes, as when it was downgraded or pinned for an upgrade. The
+// login stays.
+func (c *Client) disown(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session == s {
+		c.session = nil
+	}
+}
