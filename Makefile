@@ -1,0 +1,32 @@
+# Names for plain commands. `make test` is the one that runs everything.
+GO ?= go
+
+.PHONY: build test check integration install golden traces fuzz bench vuln
+
+build: ## the binary
+	$(GO) build -o ironic-edge ./cmd/xcaddy-build
+
+test: check install integration ## all tests; installs Ironic, QEMU and what else they need (Debian, root)
+
+check: ## formatting, vet, unit tests with the race detector; needs nothing but Go
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags integration ./...
+	$(GO) test -race ./...
+
+install: ## what the integration tests need
+	./integration/install
+
+integration: ## real Ironic, real iPXE in QEMU
+	$(GO) test -tags integration -count=1 -p 1 -timeout 45m ./integration/...
+
+golden: ## write the golden files of the configuration
+	$(GO) test ./caddymodule -run TestAdapt -update
+
+fuzz: ## each fuzzer for a little while
+	$(GO) test ./ipxe -run '^$$' -fuzz FuzzParseMAC -fuzztime 20s
+	$(GO) test ./ipxe -run '^$$' -fuzz FuzzToken -fuzztime 20s
+	$(GO) test ./caddymodule -run '^$$' -fuzz FuzzClassify -fuzztime 20s
+
+vuln: ## known vulnerabilities in what we depend on
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./...

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ironic-edge/ironic-edge/ipxe"
+	"github.com/ironic-edge/ironic-edge/ironic"
+)
+
+// reasonHeader carries the stable code of why a request was refused.
+const reasonHeader = "X-Ironic-Edge-Reason"
+
+// The reason codes of this package, beside those of ipxe.Reason. Codes are API.
+const (
+	reasonAbsoluteForm = "absolute_form"      // the request is one for a forward proxy
+	reasonAPI          = "api"                // a part of Ironic's API that a rack has no business with
+	reasonPath         = "path"               // a path that two servers could read in two ways
+	reasonMethod       = "method"             // a method that this path does not take
+	reasonQuery        = "query"              // both or none of node_uuid and port_address
+	reasonMAC          = "mac"                // not a MAC address
+	reasonUUID         = "uuid"               // not a UUID
+	reasonDriver       = "driver"             // a driver that is not the node's
+	reasonNoNode       = "no_node"            // Ironic knows no such node or port
+	reasonUnavailable  = "ironic_unavailable" // Ironic cannot be asked
+	reasonBadAnswer    = "ironic_answer"      // Ironic's answer cannot be used
+	reasonReference    = "reference"          // an image reference that this edge cannot follow
+	reasonOrigin       = "origin"             // an image's origin does not deliver it
+)
+
+// refusal is an answer that is none of what was asked for.
+type refusal struct {
+	status int
+	reason string
+	text   string // one clause for people, without secrets
+}
+
+// refuse answers a client with Ironic's own form of an error, which its clients read, and the reason code.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
+	h.metrics.refusal(f.status, f.reason)
+	if c := h.logger.Check(zap.DebugLevel, "refused"); c != nil {
+		c.Write(zap.Int("status", f.status), zap.String("reason", f.reason), zap.String("path", r.URL.Path))
+	}
+	header := w.Header()
+	header.Set(reasonHeader, f.reason)
+	header["Cache-Control"] = noStore
+	body := errorBody(f)
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(f.status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body)
+	}
+	return nil
+}
+
+// errorBody is a JSON object in a JSON string, as Ironic's clients know it: pecan writes 405 differently from the rest
+// (ironic/api/middleware/parsable_error.py).
+func errorBody(f refusal) []byte {
+	var inner any = struct {
+		Code  string `json:"faultcode"`
+		Text  string `json:"faultstring"`
+		Debug any    `json:"debuginfo"`
+	}{faultCode(f.status), f.text, nil}
+	if f.status == http.StatusMethodNotAllowed {
+		inner = struct {
+			Code        int    `json:"code"`
+			Title       string `json:"title"`
+			Description string `json:"description"`
+		}{f.status, http.StatusText(f.status), f.text}
+	}
+	text, _ := json.Marshal(inner) // structs of strings
+	body, _ := json.Marshal(map[string]string{"error_message": string(text)})
+	return body
+}
+
+func faultCode(status int) string {
+	if status < 500 {
+		return "Client"
+	}
+	return "Server"
+}
+
+// explain answers a client with a reason. iPXE shows no text that comes with an error status, so where the way is not
+// meant to go on to the next NIC it gets a script that shows the text.
+func (h *Handler) explain(w http.ResponseWriter, r *http.Request, node *ipxe.Node, f refusal) error {
+	if !isIPXE(r) {
+		return h.refuse(w, r, f)
+	}
+	h.metrics.refusal(http.StatusOK, f.reason)
+	w.Header().Set(reasonHeader, f.reason)
+	script := ipxe.Explain(ipxe.Reason(f.reason), node, f.text)
+	text, _ := script.AppendText(nil)
+	return h.writeScript(w, r, text)
+}
+
+func isIPXE(r *http.Request) bool { return strings.HasPrefix(r.UserAgent(), "iPXE/") }
+
+// refuseLookup answers when a node was not found: it is unknown, or Ironic could not tell.
+func (h *Handler) refuseLookup(w http.ResponseWriter, r *http.Request, key string, err error) error {
+	if r.Context().Err() != nil {
+		return nil // the client is gone
+	}
+	switch {
+	case errors.Is(err, ironic.ErrNoNode):
+		if strings.HasPrefix(key, "mac ") {
+			if done, err := h.unknownMAC(w, r); done {
+				return err
+			}
+		}
+		return h.refuse(w, r, refusal{http.StatusNotFound, reasonNoNode, "no node has the " + key})
+	case errors.Is(err, ironic.ErrBadAnswer):
+		h.logger.Error("Ironic's answer cannot be used", zap.String("key", key), zap.Error(err))
+		return h.explain(w, r, nil, refusal{http.StatusBadGateway, reasonBadAnswer, "Ironic's answer about the " + key + " cannot be used"})
+	}
+	h.logger.Warn("Ironic cannot be asked", zap.String("key", key), zap.Error(err))
+	return h.unavailable(w, r)
+}
+
+// unavailable tells a client to come back. iPXE does so by itself.
+func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Retry-After", retryAfter(time.Now()))
+	return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonUnavailable, "Ironic cannot be asked at the moment"})
+}
+
+// refuseNode answers when there is a node but no script or image for it.
+func (h *Handler) refuseNode(w http.ResponseWriter, r *http.Request, node *ipxe.Node, err error) error {
+	var nothing *ipxe.NotBootable
+	var refused *ipxe.Refused
+	switch {
+	case errors.As(err, &nothing):
+		return h.refuse(w, r, refusal{http.StatusNotFound, string(nothing.Reason), nothing.Text})
+	case errors.As(err, &refused):
+		h.logger.Warn("no script can be given", nodeField(node), zap.String("reason", string(refused.Reason)), zap.Error(err))
+		return h.explain(w, r, node, refusal{http.StatusBadGateway, string(refused.Reason), refused.Text})
+	}
+	h.logger.Warn("no script can be given now", nodeField(node), zap.Error(err))
+	return h.unavailable(w, r)
+}
+
+func nodeField(node *ipxe.Node) zap.Field {
+	if node == nil {
+		return zap.Skip()
+	}
+	return zap.String("node", node.UUID)
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/ironic-edge/ironic-edge/ipxe"
+)
+
+// serveImage streams an image of a node from where the node's reference leads.
+func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route) error {
+	node := &ipxe.Node{UUID: ipxe.UnknownUUID}
+	if route.subject != ipxe.UnknownUUID {
+		key := uuidKey(route.subject)
+		entry, err := h.node(r.Context(), key)
+		setCacheStatus(w, entry)
+		if err != nil {
+			return h.refuseLookup(w, r, key, err)
+		}
+		node = entry.Value
+	}
+	url, err := h.imageURL(node, route.label)
+	if err != nil {
+		var refused *ipxe.Refused
+		if errors.As(err, &refused) {
+			return h.refuse(w, r, refusal{http.StatusNotFound, string(refused.Reason), refused.Text})
+		}
+		h.logger.Warn("image reference cannot be followed", nodeField(node), zap.String("label", route.label), zap.Error(err))
+		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference " + err.Error()})
+	}
+	return h.stream(w, r, url, route.label)
+}
+
+// imageURL is where the image behind a node's label can be had. Where the reference itself leads nowhere, the
+// conductor's copy does.
+func (h *Handler) imageURL(node *ipxe.Node, label string) (string, error) {
+	fromConductor := h.conductor + "/" + strings.ToLower(node.UUID) + "/" + label
+	if label == ipxe.Kickstart {
+		if h.conductor == "" {
+			return "", &ipxe.Refused{Reason: ipxe.ReasonSecret,
+				Text: "the kickstart file holds the agent's token, and only the conductor has it; give conductor_http."}
+		}
+		return fromConductor, nil
+	}
+	ref, err := ipxe.ImageRef(node, &h.options, label)
+	switch {
+	case err != nil:
+		return "", err
+	case ref == ipxe.FromConductor:
+		return fromConductor, nil
+	}
+	url, err := h.follow(ref)
+	if err != nil && h.conductor != "" {
+		return fromConductor, nil
+	}
+	return url, err
+}
+
+// follow turns an image reference into a URL.
+func (h *Handler) follow(ref string) (string, error) {
+	longest := ""
+	for prefix := range h.imageMap {
+		if strings.HasPrefix(ref, prefix) && len(prefix) > len(longest) {
+			longest = prefix
+		}
+	}
+	if longest != "" {
+		ref = h.imageMap[longest] + ref[len(longest):]
+	}
+	scheme, rest, ok := strings.Cut(ref, "://")
+	switch {
+	case (scheme == "http" || scheme == "https") && rest != "":
+		if _, err := ipxe.ParseToken(ref); err != nil {
+			return "", fmt.Errorf("%w", err)
+		}
+		return ref, nil
+	case scheme == "file":
+		return "", errors.New("is a file of the conductor; map its prefix with image_map")
+	case scheme == "oci":
+		return "", errors.New("is in an OCI registry, which this release cannot read; map its prefix with image_map or give conductor_http")
+	case scheme == "glance" || !ok && isUUID(ref):
+		return "", errors.New("is in Glance, which this release cannot read; give conductor_http")
+	}
+	return "", errors.New("is no http or https URL; map its prefix with image_map")
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/ironic-edge/ironic-edge/ipxe"
+	"github.com/ironic-edge/ironic-edge/ironic"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+	httpcaddyfile.RegisterHandlerDirective(directive, parseCaddyfile)
+	httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.Before, "reverse_proxy")
+}
+
+// Handler answers what bare metal asks while it boots. It stands in front of OpenStack Ironic, in the rack:
+//
+//   - boot scripts at Ironic's own paths (/boot.ipxe, /pxelinux.cfg/<mac>, /<node uuid>/config), at
+//     /v1/boot/<mac>/boot.ipxe and at /v1/drivers/<driver>/vendor_passthru/ipxe_config, rendered here for the
+//     provision state that Ironic's API reports
+//   - the images those scripts name, at /<node uuid>/<label>
+//   - the agent's lookup, heartbeat and inspection report, and the API's version documents, which go on to the next
+//     handler, a reverse_proxy to Ironic
+//
+// Everything else below Ironic's API is refused with 403, whatever handler comes next. Requests outside of it go on to
+// the next handler.
+//
+// Every refusal has a reason code in the header X-Ironic-Edge-Reason. Strings may hold Caddy's global placeholders such
+// as {env.NAME}; public_url and api_url those of the request, too.
+type Handler struct {
+	// How to reach Ironic's API. Required.
+	Ironic Ironic `json:"ironic"`
+
+	// The URL at which nodes reach this site; every URL in a script begins with it. Default: the address that the
+	// client connected to. Set it wherever nodes come through a NAT or a load balancer.
+	PublicURL string `json:"public_url,omitempty"`
+
+	// The agent's ipa-api-url: one URL or several separated by commas, the edge first. Default: public_url.
+	APIURL string `json:"api_url,omitempty"`
+
+	// How long what Ironic said about a node is good for. Within it a change of state in Ironic goes unseen, unless the
+	// node's agent reports through this edge. Default: 5s.
+	NodeTTL caddy.Duration `json:"node_ttl,omitempty"`
+
+	// The same for "no such node". Default: 2s.
+	NegativeTTL caddy.Duration `json:"negative_ttl,omitempty"`
+
+	// The agent's kernel by CPU architecture (properties.cpu_arch), under the empty name the one for all others; for
+	// nodes whose driver_info names none. Each kernel needs a ramdisk.
+	DeployKernel map[string]string `json:"deploy_kernel,omitempty"`
+	// The ramdisk that belongs to deploy_kernel.
+	DeployRamdisk map[string]string `json:"deploy_ramdisk,omitempty"`
+	// Kernel for rescue, by CPU architecture.
+	RescueKernel map[string]string `json:"rescue_kernel,omitempty"`
+	// The ramdisk that belongs to rescue_kernel.
+	RescueRamdisk map[string]string `json:"rescue_ramdisk,omitempty"`
+
+	// Ironic's [pxe]kernel_append_params: kernel parameters for nodes that bring none of their own. Default: that of
+	// the Ironic release named by compat.
+	KernelAppendParams *string `json:"kernel_append_params,omitempty"`
+
+	// Ironic's [pxe]ipxe_timeout: how long the transfer of a kernel or ramdisk may make no progress before iPXE gives
+	// up. Default: 0, no limit.
+	IPXETimeout caddy.Duration `json:"ipxe_timeout,omitempty"`
+
+	// Add ipa-debug=1 to the agent's parameters, as a conductor that runs with debug does.
+	AgentDebug bool `json:"agent_debug,omitempty"`
+
+	// The script that boot.ipxe chains when no NIC has anything to boot: a URL, or a path beside boot.ipxe.
+	FallbackScript string `json:"fallback_script,omitempty"`
+
+	// Where the agent reports what it found on inspection. Default: /v1/continue_inspection at the first api_url.
+	InspectionCallbackURL string `json:"inspection_callback_url,omitempty"`
+	// Ironic's [inspector]extra_kernel_params.
+	InspectionParams string `json:"inspection_params,omitempty"`
+
+	// What a node that boots from its own disk gets: "active" is a script that boots the local disk, "off" is 404, with
+	// which a conductor with default options leaves a machine to its firmware's timeout. Default: active.
+	LocalBoot string `json:"local_boot,omitempty"`
+
+	// What a MAC that Ironic does not know gets: "404", by which boot.ipxe goes on to the next NIC and the fallback
+	// script; "inspect", the agent with the inspection parameters; "local", a script that boots the local disk.
+	// Default: 404.
+	UnknownMAC string `json:"unknown_mac,omitempty"`
+
+	// Rewrites image references that begin with a prefix, such as file:///shared/html/, into URLs. The longest prefix
+	// wins.
+	ImageMap map[string]string `json:"image_map,omitempty"`
+
+	// The conductor's own web server ([deploy]http_url). The edge asks it for what the API does not tell: CHAP passwords
+	// of volumes, kickstart files, and images that neither the node nor this configuration names. What has a secret
+	// in it is passed on and never kept.
+	ConductorHTTP string `json:"conductor_http,omitempty"`
+
+	// The Ironic release whose behaviour is followed where releases differ, such as 21.4. Default: the newest.
+	Compat string `json:"compat,omitempty"`
+
+	// What Provision made of the fields above.
+	options   ipxe.Options
+	publicURL string // public_url, unless the request has a say in it
+	imageMap  map[string]string
+	bootstrap []byte
+	client    *ironic.Client
+	site      *site  // shared with other generations of the configuration
+	siteKey   string // set while this handler holds a reference to site
+	origin    *http.Client
+	conductor string
+	logger    *zap.Logger
+	metrics   *metrics
+}
+
+// Ironic is how to reach Ironic's API.
+type Ironic struct {
+	// The API's URL, with or without /v1.
+	URL string `json:"url"`
+	// How to authenticate: "none" (default), "http_basic" or "cloud".
+	Auth string `json:"auth,omitempty"`
+	// The user for http_basic.
+	Username string `json:"username,omitempty"`
+	// The password for http_basic, as a placeholder: {env.NAME} or {file./path}. A password in clear is refused, since
+	// the configuration can be printed.
+	Password string `json:"password,omitempty"`
+	// The entry of clouds.yaml for Keystone.
+	Cloud string `json:"cloud,omitempty"`
+	// The clouds.yaml file. Default: where OpenStack's clients look for it.
+	CloudsFile string `json:"clouds_file,omitempty"`
+	// PEM file with the certificates that Ironic's certificate must lead to. Default: the system's.
+	CAFile string `json:"ca_file,omitempty"`
+	// PEM files with the certificate and key by which this edge proves who it is.
+	ClientCert string `json:"client_cert,omitempty"`
+	ClientKey  string `json:"client_key,omitempty"`
+	// How long one call may take. Default: 5s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers." + directive, New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision checks the configuration and prepares what requests need. It does not contact Ironic.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	config, err := h.resolve()
+	if err != nil {
+		return err
+	}
+	h.options, h.conductor = config.options, config.conductor
+	if h.bootstrap, err = ipxe.Bootstrap(config.fallback); err != nil {
+		return optionError("fallback_script", config.fallback, err, "give a URL or a path without blanks")
+	}
+	if h.metrics, err = registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	config.ironic.Release = version()
+	config.ironic.Wrap = func(next http.RoundTripper) http.RoundTripper { return &ironicCalls{next, h.metrics} }
+	if h.client, err = ironic.New(ctx, config.ironic); err != nil {
+		return fmt.Errorf("ironic %s: %w", config.ironic.Endpoint, err)
+	}
+	h.origin = newOriginClient()
+	if err := h.acquireSite(config); err != nil {
+		return err
+	}
+	_, err = ctx.App(directive) // it warns of what would break firmware once all is loaded
+	return err
+}
+
+// Cleanup gives back what Provision took. Caddy calls it after a failed Provision, too.
+func (h *Handler) Cleanup() error {
+	if h.origin != nil {
+		h.origin.CloseIdleConnections()
+	}
+	if h.client != nil {
+		_ = h.client.Close()
+	}
+	return h.releaseSite()
+}
+
+const (
+	defaultNodeTTL     = 5 * time.Second
+	defaultNegativeTTL = 2 * time.Second
+	defaultTimeout     = 5 * time.Second
+)
+
+// nodeSource finds nodes in Ironic.
+type nodeSource interface {
+	NodeByMAC(ctx context.Context, mac string) (*ipxe.Node, error)
+	NodeByUUID(ctx context.Context, uuid string) (*ipxe.Node, error)
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ nodeSource                  = (*ironic.Client)(nil)
+)

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/ipxe"
+	"github.com/ironic-edge/ironic-edge/ironic"
+)
+
+// serveScript answers with the script of the node that the path or the query names.
+func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route route) error {
+	key, bad := scriptKey(r, route)
+	if bad != nil {
+		return h.refuse(w, r, *bad)
+	}
+	entry, err := h.node(r.Context(), key)
+	setCacheStatus(w, entry)
+	if err != nil {
+		return h.refuseLookup(w, r, key, err)
+	}
+	node := entry.Value
+	if route.way == wayPassthru && node.Driver != route.subject {
+		return h.refuse(w, r, refusal{http.StatusNotFound, reasonDriver, "the node has another driver"})
+	}
+	script, err := h.selectScript(r.Context(), node, h.boot(r))
+	if err != nil {
+		return h.refuseNode(w, r, node, err)
+	}
+	return h.render(w, r, node, &script)
+}
+
+// scriptKey is what the request names a node by.
+func scriptKey(r *http.Request, route route) (string, *refusal) {
+	switch route.way {
+	case wayUUID:
+		return uuidKey(route.subject), nil
+	case wayMAC:
+		mac, err := ipxe.ParseMAC(route.subject)
+		if err == nil {
+			return macKey(mac), nil
+		}
+		status := http.StatusBadRequest
+		if strings.HasPrefix(r.URL.Path, "/pxelinux.cfg/") {
+			status = http.StatusNotFound // PXELINUX tries names that are no MAC and goes on after a 404
+		}
+		return "", &refusal{status, reasonMAC, "the path's last element " + err.Error()}
+	}
+	query := r.URL.Query()
+	uuids, macs := query["node_uuid"], query["port_address"]
+	if len(uuids)+len(macs) != 1 {
+		return "", &refusal{http.StatusBadRequest, reasonQuery, "give one of node_uuid and port_address"}
+	}
+	if len(macs) == 1 {
+		mac, err := ipxe.ParseMAC(macs[0])
+		if err != nil {
+			return "", &refusal{http.StatusBadRequest, reasonMAC, "port_address " + err.Error()}
+		}
+		return macKey(mac), nil
+	}
+	if !isUUID(uuids[0]) {
+		return "", &refusal{http.StatusBadRequest, reasonUUID, "node_uuid is not a UUID"}
+	}
+	return uuidKey(uuids[0]), nil
+}
+
+func macKey(mac ipxe.MAC) string { return "mac " + string(mac) }
+func uuidKey(uuid string) string { return "uuid " + strings.ToLower(uuid) }
+func (h *Handler) load(ctx context.Context, key string) (*ipxe.Node, error) {
+	ctx, span := startSpan(ctx, "ironic-edge resolve node")
+	defer span.End()
+	kind, name, _ := strings.Cut(key, " ")
+	if kind == "mac" {
+		return h.client.NodeByMAC(ctx, name)
+	}
+	return h.client.NodeByUUID(ctx, name)
+}
+
+// node finds a node in the cache or in Ironic.
+func (h *Handler) node(ctx context.Context, key string) (lookup.Entry[*ipxe.Node], error) {
+	entry, err := h.site.nodes.Get(ctx, key, h.load)
+	h.metrics.lookup(entry.Status)
+	return entry, err
+}
+
+// boot is what this answer needs beside the node's facts.
+func (h *Handler) boot(r *http.Request) ipxe.Boot {
+	b := ipxe.Boot{BaseURL: h.baseURL(r), RequestID: newRequestID()}
+	if h.options.APIURL == "" && h.APIURL != "" {
+		b.APIURL = requestValue(r, h.APIURL)
+	}
+	return b
+}
+
+// newRequestID mints what Ironic would have taken from the API request behind the boot: "req-" and a UUID
+// (oslo_context generate_request_id).
+func newRequestID() string {
+	var u [16]byte
+	_, _ = rand.Read(u[:]) // never fails
+	u[6] = u[6]&0x0f | 0x40
+	u[8] = u[8]&0x3f | 0x80
+	var out [40]byte
+	copy(out[:], "req-")
+	hex.Encode(out[4:], u[:4])
+	out[12] = '-'
+	hex.Encode(out[13:], u[4:6])
+	out[17] = '-'
+	hex.Encode(out[18:], u[6:8])
+	out[22] = '-'
+	hex.Encode(out[23:], u[8:10])
+	out[27] = '-'
+	hex.Encode(out[28:], u[10:])
+	return string(out[:])
+}
+
+// selectScript picks the node's script, with the secrets that it needs from the conductor for this one time.
+func (h *Handler) selectScript(ctx context.Context, node *ipxe.Node, boot ipxe.Boot) (ipxe.Script, error) {
+	script, err := ipxe.Select(node, boot, &h.options)
+	var refused *ipxe.Refused
+	if errors.As(err, &refused) && refused.Reason == ipxe.ReasonSecret && h.conductor != "" {
+		if boot.Secrets, err = h.conductorSecrets(ctx, node); err != nil {
+			return ipxe.Script{}, err
+		}
+		return ipxe.Select(node, boot, &h.options)
+	}
+	return script, err
+}
+
+// conductorSecrets reads the credentials out of the script that the conductor wrote for the node.
+func (h *Handler) conductorSecrets(ctx context.Context, node *ipxe.Node) (*ipxe.Secrets, error) {
+	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	failed := func(err error) error {
+		return &ironic.Error{Kind: ironic.ErrUnavailable, Op: "read the conductor's script of node " + node.UUID, Reason: "conductor", Err: err}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.conductor+"/"+node.UUID+"/config", nil)
+	if err != nil {
+		return nil, failed(err)
+	}
+	response, err := h.origin.Do(request)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, failed(fmt.Errorf("status %d", response.StatusCode))
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return nil, failed(err)
+	}
+	return ipxe.ReadSecrets(text), nil
+}
+
+var scriptBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// render writes a script for a node.
+func (h *Handler) render(w http.ResponseWriter, r *http.Request, node *ipxe.Node, script *ipxe.Script) error {
+	buffer := scriptBuffers.Get().(*[]byte)
+	defer func() {
+		clear(*buffer) // it may have held a CHAP password
+		scriptBuffers.Put(buffer)
+	}()
+	text, err := script.AppendText((*buffer)[:0])
+	*buffer = text
+	if err != nil {
+		return h.refuseNode(w, r, node, err)
+	}
+	if script.Kind == ipxe.KindExplain {
+		w.Header().Set(reasonHeader, string(script.Reason))
+		h.logger.Warn("node in a provision state that this release does not know",
+			zap.String("node", node.UUID), zap.String("provision_state", string(node.ProvisionState)))
+	}
+	h.metrics.script(script.Kind, script.Reason)
+	return h.writeScript(w, r, text)
+}
+
+// writeScript writes any iPXE script. Scripts are made for one request and must not be kept by anybody on the way.
+func (h *Handler) writeScript(w http.ResponseWriter, r *http.Request, text []byte) error {
+	header := w.Header()
+	header["Content-Type"] = scriptType
+	header["Cache-Control"] = noStore
+	header["Content-Length"] = []string{strconv.Itoa(len(text))}
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, _ = w.Write(text) // the client is gone; there is nobody to tell
+	return nil
+}
+
+var (
+	scriptType = []string{"text/plain; charset=utf-8"}
+	noStore    = []string{"no-store"}
+)
+
+// unknownMAC is the operator's choice for a MAC without a node.
+func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request) (bool, error) {
+	switch h.UnknownMAC {
+	case "local":
+		script := ipxe.LocalBootUnknown()
+		return true, h.render(w, r, nil, &script)
+	case "inspect":
+		script, err := ipxe.InspectUnknown(h.boot(r), &h.options)
+		if err != nil {
+			return true, h.refuseNode(w, r, nil, err)
+		}
+		return true, h.render(w, r, nil, &script)
+	}
+	return false, nil
+}
+
+// retryAfter is how many seconds a client waits that is told to come back: numeric, since iPXE takes a date for five
+// seconds, and spread, so that a rack does not return as one.
+func retryAfter(now time.Time) string {
+	return strconv.Itoa(3 + int(now.UnixNano()/1000%5))
+}

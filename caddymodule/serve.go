@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// ServeHTTP sends a request on its way.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if r.URL.IsAbs() {
+		return h.refuse(w, r, refusal{http.StatusBadRequest, reasonAbsoluteForm, "this edge is no forward proxy"})
+	}
+	route := classify(r.URL.Path, r.URL.EscapedPath())
+	switch route.way {
+	case wayNext:
+		return next.ServeHTTP(w, r)
+	case wayRefused:
+		return h.refuse(w, r, refusal{http.StatusForbidden, reasonAPI, "this edge is no door to Ironic's API"})
+	case wayBadPath:
+		return h.refuse(w, r, refusal{http.StatusBadRequest, reasonPath, "the path has more than one reading"})
+	}
+	if methods := route.way.methods(); !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		return h.refuse(w, r, refusal{http.StatusMethodNotAllowed, reasonMethod, "method " + r.Method + " is not allowed here"})
+	}
+	switch route.way {
+	case wayBootstrap:
+		return h.writeScript(w, r, h.bootstrap)
+	case wayMAC, wayUUID, wayPassthru:
+		return h.serveScript(w, r, route)
+	case wayImage:
+		return h.serveImage(w, r, route)
+	}
+	return h.passAgent(w, r, route, next)
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/ipxe"
+	"github.com/ironic-edge/ironic-edge/ironic"
+)
+
+// sites holds what must outlive a reload. The key is the API's endpoint and the identity by which it is asked: what one
+// identity may read is not shown to another.
+var sites = caddy.NewUsagePool()
+
+// site is what is known of the nodes behind one Ironic.
+type site struct {
+	nodes *lookup.Cache[*ipxe.Node]
+}
+
+// maxNodes bounds what is remembered: a node takes a few kilobytes, and a rack has some hundred of them.
+const maxNodes = 20_000
+
+// Destruct is called when no configuration uses the site any more.
+func (s *site) Destruct() error { return s.nodes.Close() }
+
+// acquireSite takes a reference to the shared site, with the lifetimes of this configuration.
+func (h *Handler) acquireSite(c *config) error {
+	key := strings.Join([]string{c.ironic.Endpoint, c.ironic.Auth.Kind, c.ironic.Auth.Username, c.ironic.Auth.Cloud, c.ironic.Auth.CloudsFile}, "\x00")
+	value, _, err := sites.LoadOrNew(key, func() (caddy.Destructor, error) {
+		nodes, err := lookup.New(lookup.Config[*ipxe.Node]{
+			Group:      func(n *ipxe.Node) string { return n.UUID },
+			Negative:   func(err error) bool { return errors.Is(err, ironic.ErrNoNode) },
+			MaxEntries: maxNodes,
+		}, c.nodeTTL, c.negativeTTL)
+		return &site{nodes}, err
+	})
+	if err != nil {
+		return err
+	}
+	h.siteKey, h.site = key, value.(*site)
+	h.site.nodes.SetLifetimes(c.nodeTTL, c.negativeTTL)
+	return nil
+}
+
+// releaseSite gives back the one reference that acquireSite took, and nothing if it took none: Caddy calls Cleanup also
+// after a failed Provision, and a reference too many would take the site away from the configuration that is running.
+func (h *Handler) releaseSite() error {
+	if h.siteKey == "" {
+		return nil
+	}
+	_, err := sites.Delete(h.siteKey)
+	h.siteKey = ""
+	return err
+}
+
+func (s *site) forgetNode(uuid string) { s.nodes.Forget(strings.ToLower(uuid)) }
+func (s *site) forgetKey(key string)   { s.nodes.ForgetKey(key) }
+
+// setCacheStatus says how a node was found (RFC 9211).
+func setCacheStatus(w http.ResponseWriter, e lookup.Entry[*ipxe.Node]) {
+	w.Header()["Cache-Status"] = []string{string(e.Status.AppendHeader(make([]byte, 0, 48), "ironic-edge", e.TTL))}
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+// newOriginClient fetches images. It follows redirects itself, since UEFI firmware does not, and asks for the bytes as
+// they are, since iPXE stores a compressed answer as it came.
+func newOriginClient() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout:   5 * time.Second,
+			ResponseHeaderTimeout: 15 * time.Second,
+			IdleConnTimeout:       30 * time.Second,
+			MaxIdleConnsPerHost:   16,
+			DisableCompression:    true,
+		},
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if len(via) >= maxRedirects {
+				return errors.New("too many redirects")
+			}
+			return nil
+		},
+	}
+}
+
+const maxRedirects = 5
+
+// passedRequest are the request's header fields that the origin sees, passedResponse those of its answer that the
+// client sees.
+var (
+	passedRequest  = []string{"Range", "If-Range", "If-None-Match", "If-Modified-Since"}
+	passedResponse = []string{"Content-Range", "Etag", "Last-Modified"}
+)
+
+// stream passes an image through from its origin. Nothing is kept. What arrives short ends the client's connection
+// short, so that no client takes it for whole.
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, url, label string) error {
+	ctx, span := startSpan(r.Context(), "ironic-edge image "+label)
+	defer span.End()
+	request, err := http.NewRequestWithContext(ctx, r.Method, url, nil)
+	if err != nil {
+		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference is not a URL"})
+	}
+	request.Header.Set("Accept-Encoding", "identity")
+	request.Header.Set("User-Agent", userAgent)
+	for _, name := range passedRequest {
+		if v, ok := r.Header[name]; ok {
+			request.Header[name] = v
+		}
+	}
+	response, err := h.origin.Do(request)
+	if err != nil {
+		if r.Context().Err() != nil {
+			return nil
+		}
+		recordError(span)
+		h.metrics.image(label, "failed", 0)
+		h.logger.Warn("image origin does not answer", zap.String("label", label), zap.Error(errors.Unwrap(err)))
+		w.Header().Set("Retry-After", retryAfter(time.Now()))
+		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonOrigin, "the image's origin does not answer"})
+	}
+	defer response.Body.Close()
+	if bad := unusable(response, r); bad != nil {
+		recordError(span)
+		h.metrics.image(label, "refused", 0)
+		h.logger.Warn("image origin's answer cannot be used", zap.String("label", label), zap.Error(bad))
+		return h.refuse(w, r, refusal{originStatus(response.StatusCode), reasonOrigin, "the image's origin answers with " + bad.Error()})
+	}
+	return h.copyImage(w, r, response, label)
+}
+
+// copyImage passes a usable answer on.
+func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *http.Response, label string) error {
+	header := w.Header()
+	for _, name := range passedResponse {
+		if v, ok := response.Header[name]; ok {
+			header[name] = v
+		}
+	}
+	header.Set("Content-Type", "application/octet-stream")
+	if response.Header.Get("Accept-Ranges") == "bytes" || response.StatusCode == http.StatusPartialContent {
+		header.Set("Accept-Ranges", "bytes")
+	}
+	if response.StatusCode != http.StatusNotModified && response.ContentLength >= 0 {
+		header.Set("Content-Length", strconv.FormatInt(response.ContentLength, 10))
+	}
+	w.WriteHeader(response.StatusCode)
+	if r.Method == http.MethodHead {
+		h.metrics.image(label, "ok", 0)
+		return nil
+	}
+	n, err := io.Copy(w, response.Body)
+	if err != nil || response.ContentLength >= 0 && n != response.ContentLength {
+		h.metrics.image(label, "short", n)
+		if r.Context().Err() == nil {
+			h.logger.Warn("image ended short", zap.String("label", label), zap.Int64("bytes", n),
+				zap.Int64("of", response.ContentLength))
+		}
+		panic(http.ErrAbortHandler) // net/http closes the connection, which is the only way to say that this was not all
+	}
+	h.metrics.image(label, "ok", n)
+	return nil
+}
+
+// unusable says what is wrong with an origin's answer, nil when nothing is.
+func unusable(response *http.Response, r *http.Request) error {
+	switch response.StatusCode {
+	case http.StatusOK, http.StatusNotModified, http.StatusRequestedRangeNotSatisfiable:
+	case http.StatusPartialContent:
+		if !sameRange(r.Header.Get("Range"), response.Header.Get("Content-Range"), response.ContentLength) {
+			return errors.New("another range than the one asked for")
+		}
+	default:
+		return fmt.Errorf("status %d", response.StatusCode)
+	}
+	if e := response.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return errors.New("compressed content")
+	}
+	if t := response.Header.Get("Content-Type"); response.StatusCode == http.StatusOK && strings.HasPrefix(t, "text/html") {
+		return errors.New("a web page")
+	}
+	return nil
+}
+
+// originStatus is what the client sees of an origin's refusal: what is not there is not there, anything else is ours to
+// answer for.
+func originStatus(status int) int {
+	if status == http.StatusNotFound || status == http.StatusGone {
+		return http.StatusNotFound
+	}
+	return http.StatusBadGateway
+}
+
+// sameRange reports whether a Content-Range is the answer to a single Range (RFC 9110 sections 14.1.2 and 14.4).
+// Several ranges at once are left to the client to judge, as multipart content says itself what it holds.
+func sameRange(asked, given string, length int64) bool {
+	spec, ok := strings.CutPrefix(asked, "bytes=")
+	if !ok || strings.Contains(spec, ",") {
+		return ok
+	}
+	given, ok = strings.CutPrefix(given, "bytes ")
+	if !ok {
+		return false
+	}
+	span, of, _ := strings.Cut(given, "/")
+	first, last, ok := parseSpan(span)
+	if !ok || length >= 0 && last-first+1 != length {
+		return false
+	}
+	total, err := strconv.ParseInt(of, 10, 64)
+	if err != nil {
+		total = math.MaxInt64 // "*": not known yet
+	}
+	from, to, _ := strings.Cut(strings.TrimSpace(spec), "-")
+	start, errStart := strconv.ParseInt(from, 10, 64)
+	end, errEnd := strconv.ParseInt(to, 10, 64)
+	switch {
+	case from == "" && errEnd == nil: // the last bytes
+		return last == total-1 && first == max(0, total-end)
+	case errStart != nil || start != first:
+		return false
+	case to == "":
+		return last == total-1 || total == math.MaxInt64
+	}
+	return errEnd == nil && last == min(end, total-1)
+}
+
+func parseSpan(s string) (first, last int64, ok bool) {
+	from, to, ok := strings.Cut(s, "-")
+	if !ok {
+		return 0, 0, false
+	}
+	first, err1 := strconv.ParseInt(from, 10, 64)
+	last, err2 := strconv.ParseInt(to, 10, 64)
+	return first, last, err1 == nil && err2 == nil && first <= last
+}
+
+// userAgent names this edge to the servers that it asks.
+var userAgent = "ironic-edge/" + version()
+
+func version() string {
+	if _, v := caddy.Version(); v != "" {
+		return v
+	}
+	return "dev"
+}
