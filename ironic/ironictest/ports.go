@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ironictest
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var macForm = regexp.MustCompile(`(?i)^([0-9a-f]{2}:){5}[0-9a-f]{2}$`)
+
+// addressFilter returns the address that a call filters by, in lower case; on false the call has been answered.
+func addressFilter(w http.ResponseWriter, c call) (string, bool) {
+	address := c.query.Get("address")
+	if address != "" && !macForm.MatchString(address) {
+		clientError(w, http.StatusBadRequest, "Expected valid MAC address for address: "+address)
+		return "", false
+	}
+	return strings.ToLower(address), true
+}
+
+// nodeFilter returns the nodes whose resources a call asks for; on false the call has been answered.
+func (s *Server) nodeFilter(w http.ResponseWriter, c call) ([]Node, bool) {
+	ident := c.ident
+	for _, name := range []string{"node", "node_uuid"} {
+		if c.query.Has(name) {
+			ident = c.query.Get(name)
+		}
+	}
+	if ident != "" {
+		n, ok := s.find(ident, c.minor)
+		if !ok {
+			nodeNotFound(w, ident)
+		}
+		return []Node{n}, ok
+	}
+	nodes := s.Nodes()
+	if c.query.Has("shard") {
+		shards := strings.Split(c.query.Get("shard"), ",")
+		nodes = slices.DeleteFunc(nodes, func(n Node) bool { return !slices.Contains(shards, n.Shard) })
+	}
+	return nodes, true
+}
+
+func (s *Server) servePorts(w http.ResponseWriter, c call) {
+	if !knownQuery(w, c, "address", "node", "node_uuid", "shard", "limit", "marker", "fields", "detail") {
+		return
+	}
+	address, ok := addressFilter(w, c)
+	if !ok {
+		return
+	}
+	nodes, ok := s.nodeFilter(w, c)
+	if !ok {
+		return
+	}
+	var elements []object
+	for _, n := range nodes {
+		for _, p := range n.Ports {
+			if address == "" || address == p.Address {
+				elements = append(elements, object{"uuid": p.UUID, "address": p.Address, "node_uuid": n.UUID,
+					"pxe_enabled": !p.PXEDisabled, "portgroup_uuid": orNull(p.PortgroupUUID), "extra": orEmpty(p.Extra)})
+			}
+		}
+	}
+	portCollection.serve(w, c, elements)
+}
+
+func (s *Server) servePortgroups(w http.ResponseWriter, c call) {
+	if !knownQuery(w, c, "address", "node", "limit", "marker", "fields", "detail") {
+		return
+	}
+	address, ok := addressFilter(w, c)
+	if !ok {
+		return
+	}
+	nodes, ok := s.nodeFilter(w, c)
+	if !ok {
+		return
+	}
+	var elements []object
+	for _, n := range nodes {
+		for _, p := range n.Portgroups {
+			if address == "" || address == p.Address {
+				elements = append(elements, object{"uuid": p.UUID, "name": orNull(p.Name), "address": p.Address, "node_uuid": n.UUID})
+			}
+		}
+	}
+	portgroupCollection.serve(w, c, elements)
+}
+
+func (s *Server) serveTargets(w http.ResponseWriter, c call) {
+	if !knownQuery(w, c, "node", "limit", "marker", "fields", "detail") {
+		return
+	}
+	nodes, ok := s.nodeFilter(w, c)
+	if !ok {
+		return
+	}
+	var elements []object
+	for _, n := range nodes {
+		for _, v := range n.Volumes {
+			elements = append(elements, object{"uuid": v.UUID, "node_uuid": n.UUID, "volume_type": v.Type,
+				"boot_index": v.BootIndex, "volume_id": v.VolumeID, "properties": masked(v.Properties)})
+		}
+	}
+	targetCollection.serve(w, c, elements)
+}
+
+func (s *Server) serveConnectors(w http.ResponseWriter, c call) {
+	if !knownQuery(w, c, "node", "limit", "marker", "fields", "detail") {
+		return
+	}
+	nodes, ok := s.nodeFilter(w, c)
+	if !ok {
+		return
+	}
+	var elements []object
+	for _, n := range nodes {
+		for _, v := range n.Connectors {
+			elements = append(elements, object{"uuid": v.UUID, "node_uuid": n.UUID, "type": v.Type, "connector_id": v.ConnectorID})
+		}
+	}
+	connectorCollection.serve(w, c, elements)
+}
