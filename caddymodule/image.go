@@ -23,7 +23,7 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 		if err != nil {
 			return h.refuseLookup(w, r, key, err)
 		}
-		node = entry.Value
+		node = entry.Value.node
 	}
 	url, err := h.imageURL(node, route.label)
 	if err != nil {

@@ -59,8 +59,8 @@ func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) script(kind ipxe.Kind, reason ipxe.Reason) {
-	m.scripts.WithLabelValues(string(kind), string(reason)).Inc()
+func (m *metrics) script(kind ipxe.Kind, reason ipxe.Reason) prometheus.Counter {
+	return m.scripts.WithLabelValues(string(kind), string(reason))
 }
 
 func (m *metrics) refusal(status int, reason string) {

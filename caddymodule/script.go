@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -12,7 +13,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -33,15 +33,19 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	if err != nil {
 		return h.refuseLookup(w, r, key, err)
 	}
-	node := entry.Value
-	if route.way == wayPassthru && node.Driver != route.subject {
+	known := entry.Value
+	if route.way == wayPassthru && known.node.Driver != route.subject {
 		return h.refuse(w, r, refusal{http.StatusNotFound, reasonDriver, "the node has another driver"})
 	}
-	script, err := h.selectScript(r.Context(), node, h.boot(r))
-	if err != nil {
-		return h.refuseNode(w, r, node, err)
+	boot := h.boot(r)
+	if text := known.rendered.Load(); text.fits(h, &boot) {
+		return h.writeRendered(w, r, text, boot.RequestID)
 	}
-	return h.render(w, r, node, &script)
+	script, err := h.selectScript(r.Context(), known.node, &boot)
+	if err != nil {
+		return h.refuseNode(w, r, known.node, err)
+	}
+	return h.render(w, r, known, &script, &boot)
 }
 
 // scriptKey is what the request names a node by.
@@ -80,18 +84,25 @@ func scriptKey(r *http.Request, route route) (string, *refusal) {
 
 func macKey(mac ipxe.MAC) string { return "mac " + string(mac) }
 func uuidKey(uuid string) string { return "uuid " + strings.ToLower(uuid) }
-func (h *Handler) load(ctx context.Context, key string) (*ipxe.Node, error) {
+func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
 	ctx, span := startSpan(ctx, "ironic-edge resolve node")
 	defer span.End()
 	kind, name, _ := strings.Cut(key, " ")
+	var node *ipxe.Node
+	var err error
 	if kind == "mac" {
-		return h.client.NodeByMAC(ctx, name)
+		node, err = h.client.NodeByMAC(ctx, name)
+	} else {
+		node, err = h.client.NodeByUUID(ctx, name)
 	}
-	return h.client.NodeByUUID(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return &knownNode{node: node}, nil
 }
 
 // node finds a node in the cache or in Ironic.
-func (h *Handler) node(ctx context.Context, key string) (lookup.Entry[*ipxe.Node], error) {
+func (h *Handler) node(ctx context.Context, key string) (lookup.Entry[*knownNode], error) {
 	entry, err := h.site.nodes.Get(ctx, key, h.load)
 	h.metrics.lookup(entry.Status)
 	return entry, err
@@ -128,14 +139,14 @@ func newRequestID() string {
 }
 
 // selectScript picks the node's script, with the secrets that it needs from the conductor for this one time.
-func (h *Handler) selectScript(ctx context.Context, node *ipxe.Node, boot ipxe.Boot) (ipxe.Script, error) {
-	script, err := ipxe.Select(node, boot, &h.options)
+func (h *Handler) selectScript(ctx context.Context, node *ipxe.Node, boot *ipxe.Boot) (ipxe.Script, error) {
+	script, err := ipxe.Select(node, *boot, &h.options)
 	var refused *ipxe.Refused
 	if errors.As(err, &refused) && refused.Reason == ipxe.ReasonSecret && h.conductor != "" {
 		if boot.Secrets, err = h.conductorSecrets(ctx, node); err != nil {
 			return ipxe.Script{}, err
 		}
-		return ipxe.Select(node, boot, &h.options)
+		return ipxe.Select(node, *boot, &h.options)
 	}
 	return script, err
 }
@@ -166,26 +177,21 @@ func (h *Handler) conductorSecrets(ctx context.Context, node *ipxe.Node) (*ipxe.
 	return ipxe.ReadSecrets(text), nil
 }
 
-var scriptBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// render writes a script for a node.
-func (h *Handler) render(w http.ResponseWriter, r *http.Request, node *ipxe.Node, script *ipxe.Script) error {
-	buffer := scriptBuffers.Get().(*[]byte)
-	defer func() {
-		clear(*buffer) // it may have held a CHAP password
-		scriptBuffers.Put(buffer)
-	}()
-	text, err := script.AppendText((*buffer)[:0])
-	*buffer = text
+// render writes a script for a node, and remembers it with what is known of the node unless it holds secrets.
+func (h *Handler) render(w http.ResponseWriter, r *http.Request, known *knownNode, script *ipxe.Script, boot *ipxe.Boot) error {
+	text, err := script.AppendText(nil)
 	if err != nil {
-		return h.refuseNode(w, r, node, err)
+		return h.refuseNode(w, r, known.node, err)
 	}
 	if script.Kind == ipxe.KindExplain {
 		w.Header().Set(reasonHeader, string(script.Reason))
 		h.logger.Warn("node in a provision state that this release does not know",
-			zap.String("node", node.UUID), zap.String("provision_state", string(node.ProvisionState)))
+			zap.String("node", known.node.UUID), zap.String("provision_state", string(known.node.ProvisionState)))
+	} else if boot.Secrets == nil {
+		known.rendered.Store(&rendered{handler: h, base: boot.BaseURL, api: boot.APIURL, text: text,
+			id: bytes.Index(text, []byte(boot.RequestID)), count: h.metrics.script(script.Kind, script.Reason)})
 	}
-	h.metrics.script(script.Kind, script.Reason)
+	h.metrics.script(script.Kind, script.Reason).Inc()
 	return h.writeScript(w, r, text)
 }
 
@@ -208,18 +214,19 @@ var (
 	noStore    = []string{"no-store"}
 )
 
-// unknownMAC is the operator's choice for a MAC without a node.
+// unknownMAC is the operator's choice for a MAC without a node. It reports whether that is a script.
 func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request) (bool, error) {
+	known, boot := &knownNode{node: &ipxe.Node{UUID: ipxe.UnknownUUID}}, h.boot(r)
 	switch h.UnknownMAC {
 	case "local":
 		script := ipxe.LocalBootUnknown()
-		return true, h.render(w, r, nil, &script)
+		return true, h.render(w, r, known, &script, &boot)
 	case "inspect":
-		script, err := ipxe.InspectUnknown(h.boot(r), &h.options)
+		script, err := ipxe.InspectUnknown(boot, &h.options)
 		if err != nil {
-			return true, h.refuseNode(w, r, nil, err)
+			return true, h.refuseNode(w, r, known.node, err)
 		}
-		return true, h.render(w, r, nil, &script)
+		return true, h.render(w, r, known, &script, &boot)
 	}
 	return false, nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
-	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
@@ -20,7 +19,7 @@ var sites = caddy.NewUsagePool()
 
 // site is what is known of the nodes behind one Ironic.
 type site struct {
-	nodes *lookup.Cache[*ipxe.Node]
+	nodes *lookup.Cache[*knownNode]
 }
 
 // maxNodes bounds what is remembered: a node takes a few kilobytes, and a rack has some hundred of them.
@@ -33,8 +32,8 @@ func (s *site) Destruct() error { return s.nodes.Close() }
 func (h *Handler) acquireSite(c *config) error {
 	key := strings.Join([]string{c.ironic.Endpoint, c.ironic.Auth.Kind, c.ironic.Auth.Username, c.ironic.Auth.Cloud, c.ironic.Auth.CloudsFile}, "\x00")
 	value, _, err := sites.LoadOrNew(key, func() (caddy.Destructor, error) {
-		nodes, err := lookup.New(lookup.Config[*ipxe.Node]{
-			Group:      func(n *ipxe.Node) string { return n.UUID },
+		nodes, err := lookup.New(lookup.Config[*knownNode]{
+			Group:      func(n *knownNode) string { return n.node.UUID },
 			Negative:   func(err error) bool { return errors.Is(err, ironic.ErrNoNode) },
 			MaxEntries: maxNodes,
 		}, c.nodeTTL, c.negativeTTL)
@@ -63,6 +62,6 @@ func (s *site) forgetNode(uuid string) { s.nodes.Forget(strings.ToLower(uuid)) }
 func (s *site) forgetKey(key string)   { s.nodes.ForgetKey(key) }
 
 // setCacheStatus says how a node was found (RFC 9211).
-func setCacheStatus(w http.ResponseWriter, e lookup.Entry[*ipxe.Node]) {
+func setCacheStatus(w http.ResponseWriter, e lookup.Entry[*knownNode]) {
 	w.Header()["Cache-Status"] = []string{string(e.Status.AppendHeader(make([]byte, 0, 48), "ironic-edge", e.TTL))}
 }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
+)
+
+const fleetUUID = "6d4c7e01-1700-4000-8000-%012d"
+
+// nodeUUID and nodeMAC are those of the demo fleet's n-th node.
+func nodeUUID(n int) string { return fmt.Sprintf(fleetUUID, n) }
+func nodeMAC(n int) string  { return fmt.Sprintf("52-54-00-17-00-%02x", n) }
+
+// edge is a handler before the demo fleet's Ironic, in a server of its own. What comes after it in the site is next,
+// which relays to that Ironic.
+type edge struct {
+	*httptest.Server
+	api     *ironictest.Server
+	handler *Handler
+}
+
+// imageBytes is the content of each image of the fleet.
+var imageBytes = bytes.Repeat([]byte("0123456789abcdef"), 4096)
+
+// serveImages is the origin of the fleet's images.
+func serveImages(t *testing.T) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"`+strings.TrimPrefix(r.URL.Path, "/")+`"`)
+		http.ServeContent(w, r, "", time.Unix(1_700_000_000, 0), bytes.NewReader(imageBytes))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func newEdge(t *testing.T, options func(*Handler)) *edge {
+	t.Helper()
+	api := ironictest.Start(ironictest.DemoFleet(serveImages(t).URL)...)
+	t.Cleanup(api.Close)
+	return newEdgeBefore(t, api, options)
+}
+
+func newEdgeBefore(t *testing.T, api *ironictest.Server, options func(*Handler)) *edge {
+	t.Helper()
+	h := &Handler{Ironic: Ironic{URL: api.URL}, PublicURL: "http://edge.test:8080"}
+	if options != nil {
+		options(h)
+	}
+	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		api.ServeHTTP(w, r)
+		return nil
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h.ServeHTTP(w, r, next); err != nil {
+			t.Errorf("%s %s: %v", r.Method, r.URL, err)
+		}
+	}))
+	t.Cleanup(func() {
+		server.Close()
+		if err := h.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &edge{server, api, h}
+}
+
+// answer is what a client saw.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (e *edge) ask(t *testing.T, method, target string, header ...string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, e.URL+target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("User-Agent", "iPXE/1.0.0+git-20190125.36a4c85-5.1")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(body)}
+}
+
+func (e *edge) get(t *testing.T, target string, header ...string) answer {
+	t.Helper()
+	return e.ask(t, http.MethodGet, target, header...)
+}
