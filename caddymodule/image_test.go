@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/ironic-edge/ironic-edge/ipxe"
+	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
+)
+
+func TestImages(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	whole := string(imageBytes)
+	for name, tt := range map[string]struct {
+		method, target string
+		header         []string
+		status         int
+		body           string
+	}{
+		"whole":            {"GET", "/deploy_kernel", nil, 200, whole},
+		"length":           {"HEAD", "/deploy_kernel", nil, 200, ""},
+		"range":            {"GET", "/deploy_ramdisk", []string{"Range", "bytes=16-31"}, 206, whole[16:32]},
+		"end":              {"GET", "/deploy_ramdisk", []string{"Range", "bytes=65520-"}, 206, whole[65520:]},
+		"suffix":           {"GET", "/deploy_ramdisk", []string{"Range", "bytes=-16"}, 206, whole[65520:]},
+		"past the end":     {"GET", "/deploy_ramdisk", []string{"Range", "bytes=65536-"}, 416, ""},
+		"the same":         {"GET", "/deploy_kernel", []string{"If-None-Match", `"ipa.kernel"`}, 304, ""},
+		"range of another": {"GET", "/deploy_kernel", []string{"Range", "bytes=0-15", "If-Range", `"x"`}, 200, whole},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := e.ask(t, tt.method, "/"+nodeUUID(1)+tt.target, tt.header...)
+			if got.status != tt.status || tt.status < 400 && got.body != tt.body {
+				t.Errorf("%d with %d bytes, want %d with %d", got.status, len(got.body), tt.status, len(tt.body))
+			}
+			if tt.method == http.MethodHead && got.header.Get("Content-Length") != "65536" {
+				t.Errorf("Content-Length = %q, want 65536", got.header.Get("Content-Length"))
+			}
+		})
+	}
+}
+
+// TestImageOriginFaults lets an origin misbehave and wants no client to take what it gets for the image.
+func TestImageOriginFaults(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		origin http.HandlerFunc
+		status int // 0: the connection ends before the body does
+	}{
+		"not there": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, 404},
+		"error":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, 502},
+		"web page":  {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<!doctype html><p>Welcome") }, 502},
+		"compressed": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			io.WriteString(w, "x")
+		}, 502},
+		"range unasked": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Range", "bytes 0-0/9")
+			w.WriteHeader(206)
+			io.WriteString(w, "x")
+		}, 502},
+		"no answer": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/elsewhere" {
+				w.Write(imageBytes)
+				return
+			}
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}, 200},
+		"redirect loop": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, 503},
+		"cut short": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "65536")
+			w.Write(imageBytes[:40000])
+			panic(http.ErrAbortHandler)
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			origin := httptest.NewServer(tt.origin)
+			t.Cleanup(origin.Close)
+			api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
+			t.Cleanup(api.Close)
+			e := newEdgeBefore(t, api, nil)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL+"/"+nodeUUID(1)+"/deploy_kernel", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if tt.status == 0 {
+				if !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("a short image of %d bytes ends with %v, want an unexpected end", len(body), err)
+				}
+				return
+			}
+			if err != nil || response.StatusCode != tt.status {
+				t.Errorf("status %d, %v; want %d", response.StatusCode, err, tt.status)
+			}
+			if tt.status != 200 && response.Header.Get(reasonHeader) != reasonOrigin {
+				t.Errorf("reason %q, want %q", response.Header.Get(reasonHeader), reasonOrigin)
+			}
+		})
+	}
+}
+
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	h := &Handler{imageMap: map[string]string{"file:///shared/html/": "http://images/", "file:///shared/html/big/": "http://big/", "glance://": "http://glance/v2/images/"}}
+	for ref, want := range map[string]string{
+		"http://a/k":                 "http://a/k",
+		"https://a/k?x=1":            "https://a/k?x=1",
+		"file:///shared/html/k":      "http://images/k",
+		"file:///shared/html/big/k":  "http://big/k",
+		"glance://" + someUUID:       "http://glance/v2/images/" + someUUID,
+		"file:///etc/shadow":         "",
+		someUUID:                     "",
+		"oci://host/name@sha256:00":  "",
+		"nfs://host/k":               "",
+		"http://":                    "",
+		"k":                          "",
+		"http://a/k\nX-Header: evil": "",
+	} {
+		if got, err := h.follow(ref); got != want || (err == nil) != (want != "") {
+			t.Errorf("follow(%q) = %q, %v; want %q", ref, got, err, want)
+		}
+	}
+}
+
+// TestConductorSecrets boots from a volume with CHAP, whose password only the conductor's script has.
+func TestConductorSecrets(t *testing.T) {
+	t.Parallel()
+	conductor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/" + nodeUUID(9) + "/config":
+			io.WriteString(w, "#!ipxe\nset username edge\nset password s3cret\nsanhook --drive 0x80 iscsi:a\n")
+		case "/" + nodeUUID(10) + "/ks.cfg":
+			io.WriteString(w, "token s3cret")
+		default:
+			w.WriteHeader(404)
+		}
+	}))
+	t.Cleanup(conductor.Close)
+	e := newEdge(t, func(h *Handler) { h.ConductorHTTP = conductor.URL })
+	node := e.api.Nodes()[8]
+	node.Volumes[0].Properties["auth_method"], node.Volumes[0].Properties["auth_username"], node.Volumes[0].Properties["auth_password"] = "CHAP", "edge", "x"
+	e.api.SetNode(node)
+	for range 2 {
+		got := e.get(t, "/pxelinux.cfg/"+nodeMAC(9))
+		if got.status != 200 || !strings.Contains(got.body, "set username edge\nset password s3cret\n") {
+			t.Errorf("GET = %d\n%s", got.status, got.body)
+		}
+	}
+	entry, err := e.handler.node(t.Context(), uuidKey(nodeUUID(9)))
+	if err != nil || entry.Value.rendered.Load() != nil {
+		t.Errorf("the script with the password is kept, or not found: %v", err)
+	}
+	if got := e.get(t, "/"+nodeUUID(10)+"/ks.cfg"); got.status != 200 || got.body != "token s3cret" {
+		t.Errorf("ks.cfg = %d %s", got.status, got.body)
+	}
+
+	without := newEdgeBefore(t, e.api, nil)
+	got := without.get(t, "/pxelinux.cfg/"+nodeMAC(9))
+	if got.status != 200 || got.header.Get(reasonHeader) != string(ipxe.ReasonSecret) || !strings.Contains(got.body, "give conductor_http") {
+		t.Errorf("without conductor_http = %d\n%s", got.status, got.body)
+	}
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
+)
+
+// siteConfig is a Caddyfile with one boot site; options are lines of the ironic_edge block.
+func siteConfig(address, ironic string, options ...string) string {
+	return fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n}\nhttp://%s {\n\tironic_edge {\n\t\tironic %s\n\t\t%s\n\t}\n\treverse_proxy %[2]s\n}\n",
+		address, ironic, strings.Join(options, "\n\t\t"))
+}
+
+// load runs a Caddyfile in this process. Caddy is one for the process, so tests that use it are not parallel.
+func load(t *testing.T, caddyfile string) error {
+	t.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return caddy.Load(adapted, true)
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestReloadUnderLoad reloads good and bad configurations while clients ask, and wants every request answered, the
+// cached node kept and the counters going on.
+func TestReloadUnderLoad(t *testing.T) {
+	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
+	defer api.Close()
+	address := freeAddress(t)
+	if err := load(t, siteConfig(address, api.URL, "node_ttl 1h")); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	target := "http://" + address + "/pxelinux.cfg/" + nodeMAC(1)
+	one := &http.Client{Transport: &http.Transport{DialContext: redial}}
+	defer one.CloseIdleConnections()
+	ask(t, one, target)
+
+	ctx, stop := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	var mu sync.Mutex
+	asked := 0
+	for range 8 {
+		clients.Go(func() {
+			client := &http.Client{Transport: &http.Transport{DialContext: redial}}
+			defer client.CloseIdleConnections()
+			for ctx.Err() == nil {
+				ask(t, client, target)
+				mu.Lock()
+				asked++
+				mu.Unlock()
+			}
+		})
+	}
+	before := func() int { mu.Lock(); defer mu.Unlock(); return asked }
+	for i := range 10 {
+		if err := load(t, siteConfig(address, api.URL, "node_ttl 1h", fmt.Sprintf("ipxe_timeout %ds", i+1))); err != nil {
+			t.Errorf("reload %d: %v", i, err)
+		}
+		if err := load(t, siteConfig(address, api.URL, "node_ttl 1h", "deploy_kernel http://a/k")); err == nil {
+			t.Error("a configuration without a ramdisk is taken")
+		}
+		for n := before(); before() < n+20; { // some requests at each configuration
+			ask(t, one, target)
+		}
+	}
+	stop()
+	clients.Wait()
+	if n := api.Calls("node"); n != 1 {
+		t.Errorf("Ironic was asked %d times for a node that was known, want once", n)
+	}
+	if got := ask(t, one, target); !strings.Contains(got, "--timeout 10000 ") {
+		t.Errorf("the last configuration does not rule:\n%s", got)
+	}
+}
+
+// redial connects, again if the kernel resets the connection: those that wait in the queue of a listener that closes are
+// reset unless net.ipv4.tcp_migrate_req is on. The integration tests reload with it on and without this.
+func redial(ctx context.Context, network, address string) (net.Conn, error) {
+	for {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		if !errors.Is(err, syscall.ECONNRESET) {
+			return c, err
+		}
+	}
+}
+
+func ask(t *testing.T, client *http.Client, target string) string {
+	t.Helper()
+	response, err := client.Get(target)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("status %d, %v", response.StatusCode, err)
+	}
+	return string(body)
+}
+
+// TestFailedLoadGivesBackWhatItTook is about a handler whose Provision fails after it took the shared site: the reference
+// must go back, and only that one.
+func TestFailedLoadGivesBackWhatItTook(t *testing.T) {
+	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
+	defer api.Close()
+	references := func() int {
+		n := 0
+		sites.Range(func(any, any) bool { n++; return true })
+		return n
+	}
+	before := references()
+	_, port, _ := net.SplitHostPort(freeAddress(t))
+	bad := siteConfig(freeAddress(t), api.URL) + "https://localhost:" + port + " {\n\ttls /no/such/cert /no/such/key\n}\n"
+	if err := load(t, bad); err == nil {
+		t.Error("a configuration without its certificate is taken")
+	}
+	_ = caddy.Stop()
+	if n := references(); n != before {
+		t.Errorf("%d sites are left behind", n-before)
+	}
+}
+
+func TestLint(t *testing.T) {
+	api := ironictest.Start()
+	defer api.Close()
+	host, port, _ := net.SplitHostPort(freeAddress(t))
+	block := "\tironic_edge {\n\t\tironic " + api.URL + "\n\t\tpublic_url %s\n\t}\n"
+	for name, tt := range map[string]struct{ config, want string }{ // the config begins inside the global options
+		"good":             {"}\nhttp://" + host + ":" + port + " {\n" + fmt.Sprintf(block, "http://"+host+":"+port) + "}\n", ""},
+		"any host":         {"}\nhttp://:" + port + " {\n" + fmt.Sprintf(block, "http://edge.rack17:"+port) + "}\n", ""},
+		"other port":       {"}\nhttp://:" + port + " {\n" + fmt.Sprintf(block, "http://edge.rack17:1") + "}\n", "is answered by no site"},
+		"other host":       {"}\nhttp://a:" + port + " {\n" + fmt.Sprintf(block, "http://b:"+port) + "}\n", "is answered by no site"},
+		"compressed":       {"}\nhttp://:" + port + " {\n\tencode\n" + fmt.Sprintf(block, "http://b:"+port) + "}\n", "encode stands around ironic_edge"},
+		"encode elsewhere": {"}\nhttp://:" + port + " {\n\thandle /docs/* {\n\t\tencode\n\t}\n\thandle {\n" + fmt.Sprintf(block, "http://b:"+port) + "\t}\n}\n", ""},
+		"HTTPS":            {"\tlocal_certs\n\tskip_install_trust\n\tauto_https disable_redirects\n}\nhttps://localhost:" + port + " {\n" + fmt.Sprintf(block, "https://localhost:"+port) + "}\n", "write its address with http:// in front"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := filepath.Join(t.TempDir(), "log")
+			global := "{\n\tadmin off\n\tlog {\n\t\toutput file " + log + "\n\t}\n"
+			if err := load(t, global+tt.config); err != nil {
+				t.Fatal(err)
+			}
+			defer caddy.Stop()
+			got := warnings(t, log)
+			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+				t.Errorf("warnings: %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// warnings returns what lint wrote into a log.
+func warnings(t *testing.T, log string) string {
+	t.Helper()
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found strings.Builder
+	for line := range strings.Lines(string(text)) {
+		var entry struct{ Level, Logger, Msg string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatal(err)
+		}
+		if entry.Level == "warn" && entry.Logger == directive {
+			found.WriteString(entry.Msg + "\n")
+		}
+	}
+	return found.String()
+}
