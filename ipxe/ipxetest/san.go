@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ipxetest
+
+import (
+	"strconv"
+	"strings"
+)
+
+const firstDrive = "0x80"
+
+// sanSettings are the settings that go with an attached drive.
+var sanSettings = []string{"username", "password", "reverse-username", "reverse-password", "initiator-iqn"}
+
+func (r *run) sanDetails(drive string) string {
+	details := []string{"drive=" + drive}
+	for _, name := range sanSettings {
+		if v := r.value(name); v != "" {
+			details = append(details, name+"="+v)
+		}
+	}
+	return strings.Join(details, " ")
+}
+
+// attach takes the first of several paths to a drive that works. A drive over HTTP is asked for its size.
+func (r *run) attach(drive string, uris []string) bool {
+	ok := false
+	for _, uri := range uris {
+		method := Attach
+		if target := resolve(r.cwuri, uri); strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://") {
+			method, uri = "HEAD", target
+		}
+		_, one := r.request(method, uri, r.sanDetails(drive))
+		ok = ok || one
+	}
+	return ok
+}
+
+func driveNumber(options map[string]string) (string, bool) {
+	text := options["drive"]
+	if text == "" {
+		return firstDrive, true
+	}
+	n, err := strconv.ParseUint(text, 0, 32)
+	return "0x" + strconv.FormatUint(n, 16), err == nil
+}
+
+func runSanhook(r *run, options map[string]string, args []string) bool {
+	drive, ok := driveNumber(options)
+	if !ok {
+		return r.fail("0x16044089")
+	}
+	return r.attach(drive, args)
+}
+
+func runSanboot(r *run, options map[string]string, args []string) bool {
+	drive, ok := driveNumber(options)
+	if !ok {
+		return r.fail("0x16044089")
+	}
+	if len(args) > 0 && !r.attach(drive, args) {
+		return false
+	}
+	var flags []string
+	if _, ok := options["no-describe"]; ok {
+		flags = append(flags, "no-describe")
+	}
+	if _, ok := options["keep"]; ok {
+		flags = append(flags, "keep")
+	}
+	if f := options["filename"]; f != "" {
+		flags = append(flags, "filename="+f)
+	}
+	flags = append(flags, args...)
+	if _, ok := r.request(Disk, drive, r.sanDetails(drive)); !ok {
+		return false
+	}
+	return r.stop(Event{"sanboot", strings.Join(append([]string{drive}, flags...), " ")})
+}
