@@ -15,7 +15,7 @@ func Bootstrap(fallback string) ([]byte, error) {
 			err = errOption
 		}
 		if err != nil {
-			return nil, refuse("the fallback script", err)
+			return nil, err
 		}
 		last = "chain " + t.word + "\n"
 	}
