@@ -47,12 +47,12 @@ func Select(n *Node, b Boot, o *Options) (Script, error) {
 	case Rescuing, RescueWait:
 		return rescueScript(n, b, o)
 
-	case Active, Adopting, Unrescuing:
+	case Active, Adopting, Unrescuing, ServiceFail:
 		return selectInstance(n, b, o)
 
 	// The instance is still there, but Ironic serves nothing for it. The local disk does no harm; an instance that
 	// comes over the network waits until the failure has been dealt with.
-	case UnrescueFail, AdoptFail, RescueFail, ServiceFail:
+	case UnrescueFail, AdoptFail, RescueFail:
 		if bootsOverNetwork(n) {
 			return Script{}, nothingIn(n)
 		}

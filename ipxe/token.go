@@ -23,6 +23,10 @@ import (
 //
 // The quotes " and ' are ordinary characters to iPXE and pass, as they pass in Ironic's scripts.
 
+// masked is what the API writes in place of secrets, inside of longer values, too (oslo_utils.strutils.mask_password). A
+// script with it would not do what the conductor's does.
+const masked = "******"
+
 // Token is one word that means the same wherever it stands in a line. The zero Token is no word and renders as nothing.
 type Token struct{ word string }
 
@@ -33,6 +37,7 @@ var (
 	errOperator  = errors.New("is an operator of iPXE's scripts")
 	errComment   = errors.New("begins a comment")
 	errOption    = errors.New("begins like an option")
+	errMasked    = errors.New("holds what Ironic's API masks; name it without password, token or secret")
 )
 
 // ParseToken checks that s is one word which iPXE takes literally.
@@ -51,6 +56,9 @@ func checkToken(s string) error {
 		if c := s[i]; c <= ' ' || c > '~' || c == '$' || c == '\\' {
 			return errCharacter
 		}
+	}
+	if strings.Contains(s, masked) {
+		return errMasked
 	}
 	switch {
 	case s == "||" || s == "&&" || s == ";":

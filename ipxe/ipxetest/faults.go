@@ -4,6 +4,7 @@ package ipxetest
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -58,14 +59,27 @@ func observe(script []byte, m Machine, fails func(Request) bool) (Trace, []Reque
 	return Run(script, m).Canonical(), asked
 }
 
-// Format writes cases as text, for files that a person compares.
+// Format writes cases as text, for files that a person compares. A line that comes again and again stands once, with how
+// often.
 func Format(cases []Case) string {
 	var b strings.Builder
 	for i, c := range cases {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString("# " + c.Name + "\n" + c.Trace.String())
+		b.WriteString("# " + c.Name + "\n")
+		for events := c.Trace.Events; len(events) > 0; {
+			n := 1
+			for n < len(events) && events[n] == events[0] {
+				n++
+			}
+			b.WriteString(events[0].String())
+			if n > 1 {
+				b.WriteString(" (" + strconv.Itoa(n) + " times)")
+			}
+			b.WriteByte('\n')
+			events = events[n:]
+		}
 	}
 	return b.String()
 }

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package edge
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Build compiles the binary into dir.
+func Build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "ironic-edge")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/ironic-edge/ironic-edge/cmd/xcaddy-build")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return binary, nil
+}
+
+// Edge is a running binary.
+type Edge struct {
+	Address string // host:port on loopback
+	admin   string
+	log     string
+	cmd     *exec.Cmd
+}
+
+// Start runs the binary with one boot site. Options are lines of the ironic_edge block; {address} in them is where the
+// site listens.
+func Start(ctx context.Context, binary, dir, ironic string, options ...string) (*Edge, error) {
+	site, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	admin, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	e := &Edge{Address: site, admin: admin, log: filepath.Join(dir, "edge.log")}
+	_, port, _ := net.SplitHostPort(site)
+	lines := strings.NewReplacer("{address}", site, "{port}", port).Replace(strings.Join(options, "\n\t\t"))
+	config := filepath.Join(dir, "Caddyfile")
+	text := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tmetrics\n}\nhttp://:%s {\n\tironic_edge {\n\t\tironic %s\n\t\t%s\n\t}\n\treverse_proxy %[3]s\n}\n",
+		admin, port, ironic, lines)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(e.log)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	e.cmd = exec.CommandContext(ctx, binary, "run", "--adapter", "caddyfile", "--config", config)
+	e.cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	e.cmd.Stdout, e.cmd.Stderr = log, log
+	if err := e.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if err := Poll(ctx, func() bool { return e.get("http://"+site+"/boot.ipxe") != "" }); err != nil {
+		e.Stop()
+		return nil, fmt.Errorf("the edge does not answer: %w: %s", err, e.Log())
+	}
+	return e, nil
+}
+
+// Metrics are the edge's metrics.
+func (e *Edge) Metrics() string { return e.get("http://" + e.admin + "/metrics") }
+
+// Log is what the edge has written.
+func (e *Edge) Log() string {
+	b, _ := os.ReadFile(e.log)
+	return string(b)
+}
+
+// Stop ends the edge and waits for its end.
+func (e *Edge) Stop() {
+	_ = e.cmd.Process.Signal(syscall.SIGTERM)
+	_ = e.cmd.Wait()
+}
+
+func (e *Edge) get(url string) string {
+	client := http.Client{Timeout: 5 * time.Second}
+	response, err := client.Get(url)
+	if err != nil {
+		return ""
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return ""
+	}
+	return string(b)
+}
+
+// Poll waits until a condition holds.
+func Poll(ctx context.Context, holds func() bool) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
