@@ -26,7 +26,7 @@ echo "AGENT cmdline $(cat /proc/cmdline)"
 value() { for w in $(cat /proc/cmdline); do case $w in $1=*) echo "${w#*=}";; esac; done; }
 api=$(value ipa-api-url); mac=$(value BOOTIF); id=$(value ipa-global-request-id)
 if [ -z "$api" ]; then echo "AGENT instance is up"; poweroff -f; fi
-for m in virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net; do
+for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net; do
 	[ -f /modules/$m.ko ] && insmod /modules/$m.ko
 done
 n=0
