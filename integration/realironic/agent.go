@@ -104,7 +104,10 @@ func (a *agent) execute(name string, params map[string]any) (answer command, han
 	default:
 		answer.Result["result"] = "done"
 	}
-	a.commands = append(a.commands, answer)
+	// A conductor that has found no steps asks for them with each heartbeat, and takes the last command for the step's.
+	if !strings.HasPrefix(method, "get_") {
+		a.commands = append(a.commands, answer)
+	}
 	return answer, hang
 }
 

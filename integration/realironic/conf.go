@@ -117,7 +117,7 @@ func writeConf(r Release, program, dir, apiURL, httpURL, port string, s *Stubs, 
 		"sync_power_state_interval = 0", "force_power_state_during_sync = false", "power_failure_recovery_interval = 0",
 		"workers_pool_size = 300",
 		// The kickstart template that comes with Ironic is below its own package.
-		"file_url_allowed_paths = /usr/lib/python3,"+filepath.Dir(filepath.Dir(program)),
+		"file_url_allowed_paths = /usr/lib/python3," + filepath.Dir(filepath.Dir(program)),
 	}
 	if r != Release21 {
 		conductor = append(conductor, "service_callback_timeout = 0",
@@ -128,7 +128,7 @@ func writeConf(r Release, program, dir, apiURL, httpURL, port string, s *Stubs, 
 	}
 	section("conductor", conductor...)
 	section("agent",
-		"require_tls = false", // of the agent's own API, which a stub plays
+		"require_tls = false",    // of the agent's own API, which a stub plays
 		"command_timeout = 3600", // an agent that does not answer holds its node
 		"max_command_attempts = 1", "command_wait_interval = 1",
 		"post_deploy_get_power_state_retries = 0", "post_deploy_get_power_state_retry_interval = 1",

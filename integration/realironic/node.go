@@ -68,9 +68,9 @@ func create(ctx context.Context, i *Ironic, name string, spec Spec) (*Node, erro
 		"uuid": uuid, "name": name, "driver": "fake-hardware",
 		"boot_interface": or(spec.Boot, "ipxe"), "deploy_interface": or(spec.Deploy, "direct"),
 		"rescue_interface": "agent", "storage_interface": or(spec.Storage, "noop"),
-		"automated_clean":   spec.Clean,
-		"properties":        map[string]any{"cpu_arch": or(spec.Arch, "x86_64"), "memory_mb": "2048", "local_gb": "20", "capabilities": spec.Capabilities},
-		"driver_info":       n.expand(spec.DriverInfo), "instance_info": n.expand(spec.InstanceInfo),
+		"automated_clean": spec.Clean,
+		"properties":      map[string]any{"cpu_arch": or(spec.Arch, "x86_64"), "memory_mb": "2048", "local_gb": "20", "capabilities": spec.Capabilities},
+		"driver_info":     n.expand(spec.DriverInfo), "instance_info": n.expand(spec.InstanceInfo),
 	}
 	if err := n.api.do(ctx, http.MethodPost, "/v1/nodes", body, nil); err != nil {
 		return n, err
