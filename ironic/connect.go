@@ -5,6 +5,7 @@ package ironic
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/gophercloud/gophercloud/v2"
 )
@@ -87,6 +88,10 @@ func (c *Client) open(ctx context.Context, service **gophercloud.ServiceClient) 
 	versioned := **service
 	err := c.try(ctx, op, func(ctx context.Context) error {
 		resp, err := versioned.Get(ctx, versioned.Endpoint, nil, nil)
+		if gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
+			// Ironic's own 404 is for a path that it does not have, and must not pass for one for a node.
+			return badAnswer(op, "not_ironic", "there is no v1 below this URL; is it that of an Ironic API?")
+		}
 		if err != nil {
 			return err
 		}

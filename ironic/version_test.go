@@ -85,3 +85,13 @@ func TestSomethingElseThanIronic(t *testing.T) {
 		})
 	}
 }
+
+// TestWrongPathOfIronic is an endpoint with a path that Ironic does not have. Its 404 for that has the same form as the one
+// for a node.
+func TestWrongPathOfIronic(t *testing.T) {
+	t.Parallel()
+	api := ironictest.Start(node1())
+	t.Cleanup(api.Close)
+	_, err := newClient(t, ironic.Config{Endpoint: api.URL + "/baremetal"}).NodeByMAC(t.Context(), mac1)
+	wantError(t, err, ironic.ErrBadAnswer, "not_ironic")
+}
