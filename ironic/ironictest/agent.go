@@ -6,11 +6,14 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // The agent's endpoints are public, and behave as ironic/api/controllers/v1/ramdisk.py.
+
+var uuidForm = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // lookupAllowed names the states in which an agent may be running (ironic/common/states.py: LOOKUP_ALLOWED_STATES).
 func lookupAllowed(state string) bool {
@@ -22,7 +25,7 @@ func lookupAllowed(state string) bool {
 }
 
 // serveLookup answers the agent who it is. An unknown node and one in another state get the same answer. The first lookup
-// makes the agent's token; nobody sees it again.
+// makes the agent's token, which later ones do not see, but for those in a version from before tokens.
 func (s *Server) serveLookup(w http.ResponseWriter, c call) {
 	if !knownQuery(w, c, "addresses", "node_uuid") {
 		return
@@ -34,6 +37,10 @@ func (s *Server) serveLookup(w http.ResponseWriter, c call) {
 		}
 	}
 	uuid := c.query.Get("node_uuid")
+	if uuid != "" && !uuidForm.MatchString(uuid) {
+		clientError(w, http.StatusBadRequest, "Expected UUID for node_uuid: "+uuid)
+		return
+	}
 	if len(addresses) == 0 && uuid == "" {
 		clientError(w, http.StatusBadRequest, "At least one of 'addresses' and 'node_uuid' parameters is required")
 		return
@@ -58,11 +65,12 @@ func (n *Node) hasPort(addresses []string) bool {
 	return slices.ContainsFunc(n.Ports, func(p Port) bool { return slices.Contains(addresses, p.Address) })
 }
 
-// issue makes a token the first time. Clients from before 1.62 know of none.
+// issue makes a token the first time, and masks it later. Versions before 1.62 make none, but show what there is, unmasked
+// (LookupController.get_all: only get_node_with_token masks).
 func (n *Node) issue(minor int) any {
 	switch {
-	case minor < 62 && n.token == "":
-		return nil
+	case minor < 62:
+		return orNull(n.token)
 	case n.token != "":
 		return mask
 	}
@@ -89,15 +97,25 @@ func readReport(w http.ResponseWriter, c call, into any) bool {
 	return true
 }
 
+// heartbeatFields are the parameters that a heartbeat may have.
+var heartbeatFields = []string{"callback_url", "agent_token", "agent_version", "agent_verify_ca", "agent_status", "agent_status_message"}
+
 func (s *Server) serveHeartbeat(w http.ResponseWriter, c call) {
-	var report struct {
-		Callback *string `json:"callback_url"`
-		Token    *string `json:"agent_token"`
-	}
-	if !readReport(w, c, &report) {
+	var body object
+	if !readReport(w, c, &body) {
 		return
 	}
-	if report.Callback == nil {
+	report := map[string]*string{}
+	for name, value := range body {
+		if !slices.Contains(heartbeatFields, name) {
+			clientError(w, http.StatusBadRequest, "Unexpected arguments: "+name)
+			return
+		}
+		if text, ok := value.(string); ok {
+			report[name] = &text
+		}
+	}
+	if report["callback_url"] == nil {
 		clientError(w, http.StatusBadRequest, "Missing mandatory parameter: callback_url")
 		return
 	}
@@ -106,13 +124,18 @@ func (s *Server) serveHeartbeat(w http.ResponseWriter, c call) {
 		nodeNotFound(w, c.ident)
 		return
 	}
-	if report.Token == nil {
+	if report["agent_token"] == nil {
 		clientError(w, http.StatusBadRequest, "Agent token is required for heartbeat processing.")
+		return
+	}
+	// From here on it is the conductor that refuses (ironic/conductor/manager.py: heartbeat).
+	if report["agent_version"] == nil {
+		clientError(w, http.StatusBadRequest, "Agent did not transmit a version, and a version is required. Please update the agent being used.")
 		return
 	}
 	s.mu.Lock()
 	i := s.indexLocked(n.UUID)
-	valid := i >= 0 && s.nodes[i].token != "" && s.nodes[i].token == *report.Token
+	valid := i >= 0 && s.nodes[i].token != "" && s.nodes[i].token == *report["agent_token"]
 	if valid {
 		s.nodes[i].heartbeats++
 	}
@@ -124,12 +147,8 @@ func (s *Server) serveHeartbeat(w http.ResponseWriter, c call) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// serveInspection takes what an agent has found. Only 1.1, as a request without a version has it, and 1.84 on have it.
+// serveInspection takes what an agent has found.
 func (s *Server) serveInspection(w http.ResponseWriter, c call) {
-	if c.minor < 84 && c.minor != 1 {
-		clientError(w, http.StatusNotFound, "API version 1.84 or newer is required")
-		return
-	}
 	var report struct {
 		Inventory *struct {
 			Interfaces []struct {

@@ -5,6 +5,7 @@ package ironictest
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
 // object is a JSON object.
@@ -31,7 +32,10 @@ func abort(w http.ResponseWriter, status int, text string) {
 	wrapped(w, status, object{"code": status, "title": http.StatusText(status), "description": text})
 }
 
-func notAcceptable(w http.ResponseWriter, text string) { abort(w, http.StatusNotAcceptable, text) }
+// tooOld refuses what newer microversions have.
+func tooOld(w http.ResponseWriter, since int) {
+	clientError(w, http.StatusNotAcceptable, "Request not acceptable. The minimal required API version should be 1."+strconv.Itoa(since))
+}
 
 func wrapped(w http.ResponseWriter, status int, document object) {
 	inner, _ := json.Marshal(document) // strings and numbers only

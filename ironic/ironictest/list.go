@@ -5,6 +5,7 @@ package ironictest
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,24 +15,25 @@ import (
 type collection struct {
 	name     string // in the URL, such as volume/targets
 	key      string // in the answer, such as targets
+	one      string // in messages, such as Volume target
 	fields   []string
 	defaults []string
 }
 
 var (
-	nodeCollection = collection{"nodes", "nodes",
+	nodeCollection = collection{"nodes", "nodes", "Node",
 		[]string{"uuid", "name", "driver", "provision_state", "provision_updated_at", "boot_interface", "deploy_interface",
 			"inspect_interface", "conductor_group", "shard", "deploy_step", "properties", "driver_info", "instance_info",
-			"driver_internal_info", "extra", "maintenance", "power_state", "instance_uuid"},
+			"driver_internal_info", "extra", "maintenance", "power_state", "instance_uuid", "updated_at"},
 		[]string{"uuid", "name", "instance_uuid", "maintenance", "power_state", "provision_state"}}
-	portCollection = collection{"ports", "ports",
+	portCollection = collection{"ports", "ports", "Port",
 		[]string{"uuid", "address", "node_uuid", "pxe_enabled", "portgroup_uuid", "extra"}, []string{"uuid", "address"}}
-	portgroupCollection = collection{"portgroups", "portgroups",
+	portgroupCollection = collection{"portgroups", "portgroups", "Portgroup",
 		[]string{"uuid", "name", "address", "node_uuid"}, []string{"uuid", "name", "address"}}
-	targetCollection = collection{"volume/targets", "targets",
+	targetCollection = collection{"volume/targets", "targets", "Volume target",
 		[]string{"uuid", "node_uuid", "volume_type", "boot_index", "volume_id", "properties"},
 		[]string{"uuid", "node_uuid", "volume_type", "boot_index", "volume_id"}}
-	connectorCollection = collection{"volume/connectors", "connectors",
+	connectorCollection = collection{"volume/connectors", "connectors", "Volume connector",
 		[]string{"uuid", "node_uuid", "type", "connector_id"}, []string{"uuid", "node_uuid", "type", "connector_id"}}
 )
 
@@ -87,7 +89,11 @@ func (k *collection) serve(w http.ResponseWriter, c call, elements []object) {
 	limit := maxLimit
 	if text := c.query.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n <= 0 {
+		if err != nil {
+			clientError(w, http.StatusBadRequest, "Expected an integer for limit: "+text)
+			return
+		}
+		if n <= 0 {
 			clientError(w, http.StatusBadRequest, "Limit must be positive")
 			return
 		}
@@ -96,7 +102,7 @@ func (k *collection) serve(w http.ResponseWriter, c call, elements []object) {
 	if marker := c.query.Get("marker"); marker != "" {
 		i := slices.IndexFunc(elements, func(o object) bool { return o["uuid"] == marker })
 		if i < 0 {
-			clientError(w, http.StatusNotFound, "Marker "+marker+" could not be found.")
+			clientError(w, http.StatusNotFound, k.one+" "+marker+" could not be found.")
 			return
 		}
 		elements = elements[i+1:]
@@ -104,10 +110,7 @@ func (k *collection) serve(w http.ResponseWriter, c call, elements []object) {
 	answer := object{}
 	if len(elements) >= limit {
 		elements = elements[:limit]
-		next := c.query
-		next.Set("limit", strconv.Itoa(limit))
-		next.Set("marker", elements[limit-1]["uuid"].(string))
-		answer["next"] = c.base + "/v1/" + k.name + "?" + next.Encode()
+		answer["next"] = c.base + "/v1/" + k.name + "?" + nextPage(c.query, limit, elements[limit-1]["uuid"].(string))
 	}
 	shown := make([]object, len(elements))
 	for i, o := range elements {
@@ -115,6 +118,18 @@ func (k *collection) serve(w http.ResponseWriter, c call, elements []object) {
 	}
 	answer[k.key] = shown
 	writeJSON(w, http.StatusOK, answer)
+}
+
+// nextPage is the query of a link to what comes after a marker. It keeps no filters: to page through a filtered list a
+// client has to repeat them (ironic/api/controllers/v1/collection.py: get_next).
+func nextPage(query url.Values, limit int, marker string) string {
+	next := url.Values{"limit": {strconv.Itoa(limit)}, "marker": {marker}}
+	for _, name := range []string{"sort_key", "sort_dir", "fields", "detail"} {
+		if query.Has(name) {
+			next[name] = query[name]
+		}
+	}
+	return next.Encode()
 }
 
 // knownQuery refuses parameters that the API does not have; on false the call has been answered.

@@ -36,7 +36,8 @@ type Node struct {
 	Volumes    []VolumeTarget
 	Connectors []VolumeConnector
 
-	updated    time.Time // provision_updated_at
+	moved      time.Time // provision_updated_at; zero for a node that was enrolled and nothing else
+	changed    time.Time // updated_at; zero for a node that was made and not changed
 	token      string    // of the agent; empty until the first lookup
 	heartbeats int
 }
@@ -89,8 +90,8 @@ func (n Node) completed() *Node {
 	for i := range n.Portgroups {
 		setDefault(&n.Portgroups[i].UUID, addressUUID(n.Portgroups[i].Address, "9012"))
 	}
-	if n.updated.IsZero() {
-		n.updated = time.Now()
+	if n.moved.IsZero() && n.ProvisionState != "enroll" {
+		n.moved = time.Now()
 	}
 	return &n
 }

@@ -8,14 +8,24 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
+
+// sortKeys are those of Ironic's whose values are texts, or null, which comes first.
+var sortKeys = []string{"uuid", "name", "provision_state", "provision_updated_at", "updated_at"}
 
 func (s *Server) serveNodes(w http.ResponseWriter, c call) {
 	if !knownQuery(w, c, "limit", "marker", "fields", "detail", "sort_key", "sort_dir", "conductor_group", "shard", "provision_state") {
 		return
 	}
+	for _, filter := range []string{"conductor_group", "shard"} {
+		if c.query.Has(filter) && c.minor < since[filter] {
+			tooOld(w, since[filter])
+			return
+		}
+	}
 	key := c.query.Get("sort_key")
-	if key != "" && key != "id" && key != "uuid" && key != "name" && key != "provision_state" && key != "provision_updated_at" {
+	if key != "" && key != "id" && !slices.Contains(sortKeys, key) {
 		clientError(w, http.StatusBadRequest, `The sort_key value "`+key+`" is an invalid field for sorting`)
 		return
 	}
@@ -54,6 +64,9 @@ func (n *Node) matches(c call) bool {
 }
 
 func (s *Server) serveNode(w http.ResponseWriter, c call) {
+	if !knownQuery(w, c, "fields") {
+		return
+	}
 	n, ok := s.find(c.ident, c.minor)
 	if !ok {
 		nodeNotFound(w, c.ident)
@@ -69,10 +82,10 @@ func nodeNotFound(w http.ResponseWriter, ident string) {
 	clientError(w, http.StatusNotFound, "Node "+ident+" could not be found.")
 }
 
-// find returns a node by UUID or, from 1.5 on, by name.
+// find returns a node by UUID, which is compared as text, or, from 1.5 on, by name.
 func (s *Server) find(ident string, minor int) (Node, bool) {
 	for _, n := range s.Nodes() {
-		if strings.EqualFold(n.UUID, ident) || minor >= since["name"] && n.Name != "" && n.Name == ident {
+		if n.UUID == ident || minor >= since["name"] && n.Name != "" && n.Name == ident {
 			return n, true
 		}
 	}
@@ -95,13 +108,21 @@ func (n *Node) document() object {
 	}
 	return object{
 		"uuid": n.UUID, "name": orNull(n.Name), "driver": n.Driver, "provision_state": n.ProvisionState,
-		"provision_updated_at": n.updated.UTC().Format("2006-01-02T15:04:05.000000-07:00"),
-		"boot_interface":       n.BootInterface, "deploy_interface": n.DeployInterface, "inspect_interface": n.InspectInterface,
+		"provision_updated_at": orNull(timestamp(n.moved)), "updated_at": orNull(timestamp(n.changed)),
+		"boot_interface": n.BootInterface, "deploy_interface": n.DeployInterface, "inspect_interface": n.InspectInterface,
 		"conductor_group": n.ConductorGroup, "shard": orNull(n.Shard), "deploy_step": step,
 		"properties": orEmpty(n.Properties), "driver_info": masked(n.DriverInfo), "instance_info": instance,
 		"driver_internal_info": internal, "extra": orEmpty(n.Extra),
 		"maintenance": false, "power_state": nil, "instance_uuid": nil,
 	}
+}
+
+// timestamp is empty for the zero time.
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000000-07:00")
 }
 
 func orNull(s string) any {

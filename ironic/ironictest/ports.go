@@ -11,14 +11,14 @@ import (
 
 var macForm = regexp.MustCompile(`(?i)^([0-9a-f]{2}:){5}[0-9a-f]{2}$`)
 
-// addressFilter returns the address that a call filters by, in lower case; on false the call has been answered.
+// addressFilter returns the address that a call filters by; on false the call has been answered.
 func addressFilter(w http.ResponseWriter, c call) (string, bool) {
 	address := c.query.Get("address")
-	if address != "" && !macForm.MatchString(address) {
+	if c.query.Has("address") && !macForm.MatchString(address) {
 		clientError(w, http.StatusBadRequest, "Expected valid MAC address for address: "+address)
 		return "", false
 	}
-	return strings.ToLower(address), true
+	return address, true
 }
 
 // nodeFilter returns the nodes whose resources a call asks for; on false the call has been answered.
@@ -48,6 +48,10 @@ func (s *Server) servePorts(w http.ResponseWriter, c call) {
 	if !knownQuery(w, c, "address", "node", "node_uuid", "shard", "limit", "marker", "fields", "detail") {
 		return
 	}
+	if c.query.Has("shard") && c.minor < since["shard"] {
+		tooOld(w, since["shard"])
+		return
+	}
 	address, ok := addressFilter(w, c)
 	if !ok {
 		return
@@ -59,7 +63,7 @@ func (s *Server) servePorts(w http.ResponseWriter, c call) {
 	var elements []object
 	for _, n := range nodes {
 		for _, p := range n.Ports {
-			if address == "" || address == p.Address {
+			if address == "" || strings.EqualFold(address, p.Address) {
 				elements = append(elements, object{"uuid": p.UUID, "address": p.Address, "node_uuid": n.UUID,
 					"pxe_enabled": !p.PXEDisabled, "portgroup_uuid": orNull(p.PortgroupUUID), "extra": orEmpty(p.Extra)})
 			}
@@ -83,7 +87,7 @@ func (s *Server) servePortgroups(w http.ResponseWriter, c call) {
 	var elements []object
 	for _, n := range nodes {
 		for _, p := range n.Portgroups {
-			if address == "" || address == p.Address {
+			if address == "" || address == p.Address { // upper case finds none in newer releases
 				elements = append(elements, object{"uuid": p.UUID, "name": orNull(p.Name), "address": p.Address, "node_uuid": n.UUID})
 			}
 		}

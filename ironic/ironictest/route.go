@@ -38,8 +38,8 @@ var (
 	connectorsRoute = route{"connectors", http.MethodGet, false, 32, (*Server).serveConnectors}
 	lookupRoute     = route{"lookup", http.MethodGet, true, 22, (*Server).serveLookup}
 	heartbeatRoute  = route{"heartbeat", http.MethodPost, true, 22, (*Server).serveHeartbeat}
-	inspectionRoute = route{"continue_inspection", http.MethodPost, true, 0, (*Server).serveInspection}
-	otherRoute      = route{"other", "", false, 0, (*Server).serveOther}
+	inspectionRoute = route{"continue_inspection", http.MethodPost, true, 84, (*Server).serveInspection} // and in 1.1
+	otherRoute      = route{"other", "", false, 0, nil}                                                  // which the stand-in has not
 )
 
 // routeOf returns a path's route and the node that the path names. A trailing slash makes no difference, nor does
@@ -93,26 +93,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	authorize, challenge := s.authorize, s.challenge
+	authorize, challenge, newest := s.authorize, s.challenge, s.maxMinor
 	s.mu.Unlock()
+	if to.kind == inspectionRoute.kind && newest < inspectionRoute.since {
+		to = otherRoute
+	}
 	if !to.public && !authorize(r) {
 		challenge(w)
+		return
+	}
+	// What the framework refuses, HEAD among it, does not name the range of versions.
+	if to.kind == otherRoute.kind {
+		abort(w, http.StatusNotFound, "")
+		return
+	}
+	if r.Method != to.method {
+		abort(w, http.StatusMethodNotAllowed, "")
 		return
 	}
 	minor, ok := s.negotiate(w, r)
 	if !ok {
 		return
 	}
-	if minor < to.since {
-		notFound(w)
-		return
-	}
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet // net/http leaves the body out
-	}
-	if to.method != "" && method != to.method {
-		abort(w, http.StatusMethodNotAllowed, "")
+	if minor < to.since && (to.kind != inspectionRoute.kind || minor != 1) {
+		to.tooOld(w)
 		return
 	}
 	c := call{Request: r, minor: minor, base: "http://" + r.Host, query: r.URL.Query(), ident: ident}
@@ -122,7 +126,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	to.serve(s, w, c)
 }
 
-// serveOther answers for what real Ironic may have and the stand-in has not.
-func (s *Server) serveOther(w http.ResponseWriter, _ call) {
-	abort(w, http.StatusNotFound, "The resource could not be found.")
+// tooOld answers a call in a version that has no such resource. Volumes are refused where paths are resolved
+// (ironic/api/controllers/v1/volume.py: _lookup), the others by their controllers.
+func (to route) tooOld(w http.ResponseWriter) {
+	switch to.kind {
+	case targetsRoute.kind, connectorsRoute.kind:
+		abort(w, http.StatusNotFound, "")
+	case inspectionRoute.kind:
+		clientError(w, http.StatusNotFound, "API version 1.84 or newer is required")
+	default:
+		notFound(w)
+	}
 }

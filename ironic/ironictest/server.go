@@ -137,7 +137,7 @@ func (s *Server) SetNode(n Node) {
 	defer s.mu.Unlock()
 	n = n.clone()
 	if i := s.indexLocked(n.UUID); i >= 0 {
-		n.token, n.heartbeats, n.updated = s.nodes[i].token, s.nodes[i].heartbeats, s.nodes[i].updated
+		n.token, n.heartbeats, n.moved, n.changed = s.nodes[i].token, s.nodes[i].heartbeats, s.nodes[i].moved, time.Now()
 		if n.ProvisionState != s.nodes[i].ProvisionState {
 			n.enter()
 		}
@@ -163,6 +163,7 @@ func (s *Server) Update(uuid string, change func(*Node)) bool {
 	}
 	n := s.nodes[i].clone()
 	change(&n)
+	n.changed = time.Now()
 	if n.ProvisionState != s.nodes[i].ProvisionState {
 		n.enter()
 	}
@@ -172,7 +173,7 @@ func (s *Server) Update(uuid string, change func(*Node)) bool {
 
 // enter is what happens to a node whose provision state has changed.
 func (n *Node) enter() {
-	n.updated = time.Now()
+	n.moved = time.Now()
 	if !lookupAllowed(n.ProvisionState) {
 		n.token = ""
 	}

@@ -30,31 +30,33 @@ func askedVersion(h http.Header) (string, bool) {
 }
 
 // negotiate sets the version headers and returns the minor version of the request, as
-// ironic/api/controllers/v1/__init__.py: add_version_attributes does. Without a header that is the oldest, 1.1.
+// ironic/api/controllers/v1/__init__.py: add_version_attributes does. Without a header that is the oldest, 1.1. A header
+// that is no version is refused before the range is named.
 func (s *Server) negotiate(w http.ResponseWriter, r *http.Request) (int, bool) {
 	s.mu.Lock()
 	oldest, newest := s.minMinor, s.maxMinor
 	s.mu.Unlock()
-	h := w.Header()
-	h.Set(headerMinVersion, "1."+strconv.Itoa(oldest))
-	h.Set(headerMaxVersion, "1."+strconv.Itoa(newest))
-
-	minor := oldest
+	major, minor := "1", oldest
 	asked, ok := askedVersion(r.Header)
 	if ok && strings.EqualFold(asked, "latest") {
 		minor = newest
 	} else if ok {
-		major, rest, _ := strings.Cut(asked, ".")
+		var rest string
+		major, rest, _ = strings.Cut(asked, ".")
 		n, err := strconv.ParseUint(rest, 10, 16)
 		if err != nil {
-			notAcceptable(w, "Invalid value for "+headerVersion+" header")
+			abort(w, http.StatusNotAcceptable, "Invalid value for "+headerVersion+" header")
 			return 0, false
 		}
-		if minor = int(n); major != "1" || minor < oldest || minor > newest {
-			notAcceptable(w, fmt.Sprintf("Version %s was requested but the minor version is not supported by this service. "+
-				"The supported version range is: [1.%d, 1.%d].", asked, oldest, newest))
-			return 0, false
-		}
+		minor = int(n)
+	}
+	h := w.Header()
+	h.Set(headerMinVersion, "1."+strconv.Itoa(oldest))
+	h.Set(headerMaxVersion, "1."+strconv.Itoa(newest))
+	if major != "1" || minor < oldest || minor > newest {
+		abort(w, http.StatusNotAcceptable, fmt.Sprintf("Version %s was requested but the minor version is not supported by this service. "+
+			"The supported version range is: [1.%d, 1.%d].", asked, oldest, newest))
+		return 0, false
 	}
 	h.Set(headerVersion, "1."+strconv.Itoa(minor))
 	return minor, true
