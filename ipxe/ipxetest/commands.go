@@ -14,45 +14,7 @@ type command struct {
 	run      func(r *run, options map[string]string, args []string) bool
 }
 
-// option is one of a command's: --name, or -letter.
-type option struct {
-	name     string
-	letter   byte
-	argument bool
-}
-
-func (c command) option(word string) (option, bool) {
-	for _, o := range c.options {
-		if word == "--"+o.name || len(word) == 2 && word[0] == '-' && word[1] == o.letter {
-			return o, true
-		}
-	}
-	var found []option
-	for _, o := range c.options {
-		if long, ok := strings.CutPrefix(word, "--"); ok && strings.HasPrefix(o.name, long) {
-			found = append(found, o)
-		}
-	}
-	if len(found) != 1 {
-		return option{}, false
-	}
-	return found[0], true
-}
-
 const maxArguments = 255
-
-var (
-	name     = option{"name", 'n', true}
-	timeout  = option{"timeout", 't', true}
-	quiet    = option{"quiet", 'q', false}
-	autofree = option{"autofree", 'a', false}
-	replace  = option{"replace", 'r', false}
-	drive    = option{"drive", 'd', true}
-	describe = option{"no-describe", 'n', false}
-	keep     = option{"keep", 'k', false}
-	filename = option{"filename", 'f', true}
-	key      = option{"key", 'k', true}
-)
 
 // commands are those that the interpreter knows.
 var commands map[string]command
@@ -60,7 +22,7 @@ var commands map[string]command
 func init() {
 	imgexec := []option{name, timeout, quiet, autofree, replace}
 	commands = map[string]command{
-		"echo":      {0, maxArguments, []option{{"n", 'n', false}}, runEcho},
+		"echo":      {0, maxArguments, []option{{"n", 'n', false, nil}}, runEcho},
 		"set":       {1, maxArguments, nil, runSet},
 		"clear":     {1, 1, nil, runClear},
 		"inc":       {1, 2, nil, runInc},
@@ -70,7 +32,7 @@ func init() {
 		"exit":      {0, 1, nil, runExit},
 		"sleep":     {1, 1, nil, runSleep},
 		"prompt":    {0, maxArguments, []option{key, timeout}, runPrompt},
-		"reboot":    {0, 0, []option{{"warm", 'w', false}}, runEnd("reboot")},
+		"reboot":    {0, 0, []option{{"warm", 'w', false, nil}}, runEnd("reboot")},
 		"poweroff":  {0, 0, nil, runEnd("poweroff")},
 		"shell":     {0, 0, nil, runEnd("shell")},
 		"imgfree":   {0, maxArguments, nil, runImgfree},
@@ -86,11 +48,11 @@ func init() {
 		"sanhook":   {1, maxArguments, []option{drive, describe}, runSanhook},
 		"sanboot":   {0, maxArguments, []option{drive, describe, keep, filename}, runSanboot},
 		"sanunhook": {0, 0, []option{drive}, runNothing},
-		"dhcp":      {0, maxArguments, nil, runNothing},
-		"ifconf":    {0, maxArguments, nil, runNothing},
-		"ifopen":    {0, maxArguments, nil, runNothing},
-		"ifclose":   {0, maxArguments, nil, runNothing},
-		"ifstat":    {0, maxArguments, nil, runNothing},
+		"dhcp":      {0, maxArguments, nil, runNetwork},
+		"ifconf":    {0, maxArguments, nil, runNetwork},
+		"ifopen":    {0, maxArguments, nil, runNetwork},
+		"ifclose":   {0, maxArguments, nil, runNetwork},
+		"ifstat":    {0, maxArguments, nil, runNetwork},
 		"route":     {0, 0, nil, runNothing},
 		"imgstat":   {0, maxArguments, nil, runNothing},
 	}
@@ -103,88 +65,90 @@ func runEcho(r *run, _ map[string]string, args []string) bool {
 	return true
 }
 
-func runSet(r *run, _ map[string]string, args []string) bool {
-	if !r.store(args[0], strings.Join(args[1:], " ")) {
-		return r.fail("0x16044089")
-	}
-	return true
-}
-
-func runClear(r *run, _ map[string]string, args []string) bool {
-	path, _, _ := strings.Cut(args[0], ":")
-	delete(r.settings, path)
-	return true
-}
-
-// runInc takes a setting that is not there for a zero of 32 bits.
-func runInc(r *run, _ map[string]string, args []string) bool {
-	by := int64(1)
-	if len(args) > 1 {
-		n, err := strconv.ParseInt(args[1], 0, 64)
-		if err != nil {
-			return r.fail("0x16044089")
+// runNetwork does nothing to NICs, which must be there.
+func runNetwork(r *run, _ map[string]string, args []string) bool {
+	for _, name := range args {
+		if _, ok := r.nic(name); !ok {
+			return r.fail(errNIC)
 		}
-		by = n
 	}
+	return true
+}
+
+func runSet(r *run, _ map[string]string, args []string) bool {
+	return r.store(args[0], strings.Join(args[1:], " "))
+}
+
+func runClear(r *run, _ map[string]string, args []string) bool { return r.store(args[0], "") }
+
+// runInc takes a setting that is not there for a zero of 32 bits, and refuses one that is no number.
+func runInc(r *run, _ map[string]string, args []string) bool {
 	path, kind, _ := strings.Cut(args[0], ":")
+	by := uint64(1)
+	if len(args) > 1 {
+		var ok bool
+		if by, ok = parseInteger(args[1]); !ok {
+			return r.fail(errInteger)
+		}
+	}
 	var old int64
-	if s, ok := r.settings[path]; ok {
+	if s, ok := r.lookUp(path); ok {
 		if kind == "" {
 			kind = s.kind
 		}
-		old, _ = strconv.ParseInt(format(s.raw, kind), 0, 64)
-	}
-	if size, _ := integer(kind); size == 0 && kind != "string" {
+		old, _ = r.number(s.raw, kind)
+	} else if kind == "" {
 		kind = "int32"
 	}
-	return r.store(path+":"+kind, strconv.FormatInt(old+by, 10))
+	if size, _ := integer(kind); size == 0 {
+		return r.fail(errType)
+	}
+	return r.store(path+":"+kind, strconv.FormatInt(old+int64(by), 10))
 }
 
 func runIseq(r *run, _ map[string]string, args []string) bool {
-	if args[0] != args[1] {
-		return r.fail("0x22048095") // ERANGE
-	}
-	return true
+	return args[0] == args[1] || r.fail(errUnequal)
 }
 
 func runIsset(r *run, _ map[string]string, args []string) bool {
-	if args[0] == "" {
-		return r.fail("0x2d048095") // ENOENT
-	}
-	return true
+	return args[0] != "" || r.fail(errUnset)
 }
 
 func runGoto(r *run, _ map[string]string, args []string) bool {
 	offset, ok := findLabel(r.running, args[0])
 	if !ok {
-		return r.fail("0x2d048095")
+		return r.fail(errLabel)
 	}
 	r.offset, r.stopped = offset, stopLine
 	return true
 }
 
+// runExit fails with the number that it is given.
 func runExit(r *run, _ map[string]string, args []string) bool {
-	r.stopped = stopScript
-	if len(args) == 0 {
-		return true
+	var status uint64
+	if len(args) > 0 {
+		var ok bool
+		if status, ok = parseInteger(args[0]); !ok {
+			return r.fail(errInteger)
+		}
 	}
-	n, err := strconv.ParseInt(args[0], 0, 64)
-	return err == nil && n == 0
+	r.stopped = stopScript
+	return uint32(status) == 0 || r.fail(errno(status))
 }
 
 func runSleep(r *run, _ map[string]string, args []string) bool {
-	if n, err := strconv.ParseUint(args[0], 0, 32); err != nil {
-		return r.fail("0x16044089")
-	} else {
-		r.record("sleep", strconv.FormatUint(n, 10))
+	n, ok := parseInteger(args[0])
+	if !ok {
+		return r.fail(errInteger)
 	}
+	r.record("sleep", strconv.FormatUint(n, 10))
 	return true
 }
 
 func runPrompt(r *run, options map[string]string, _ []string) bool {
 	r.record("prompt", options["timeout"])
 	if _, limited := options["timeout"]; !r.machine.Key && limited {
-		return r.fail("0x4c048095") // ETIMEDOUT
+		return r.fail(errPrompt)
 	}
 	return true
 }

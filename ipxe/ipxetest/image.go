@@ -3,8 +3,6 @@
 package ipxetest
 
 import (
-	"net/url"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +11,7 @@ import (
 // image is a file in the machine's memory.
 type image struct {
 	name, url, cmdline string
-	body               []byte
+	body               []byte // nil: not described
 	autofree           bool
 }
 
@@ -24,13 +22,14 @@ const maxRequests = 25
 // maxRedirects bounds what iPXE does not.
 const maxRedirects = 20
 
-// request asks the world and writes down what came of it. details go with the request in the trace.
-func (r *run) request(method, target, details string) (Response, bool) {
+// request asks the world and writes down what came of it. details go with the request in the trace. It returns the URL
+// that the answer is from, too.
+func (r *run) request(method, target, details string) (Response, string, bool) {
 	for range maxRedirects {
 		r.attempts[Request{Method: method, URL: target}]++
 		attempt := r.attempts[Request{Method: method, URL: target}]
 		if attempt > maxRequests {
-			return Response{}, r.stop(Event{"loop", method + " " + target})
+			return Response{}, target, r.stop(Event{"loop", method + " " + target})
 		}
 		response := r.machine.Network.Fetch(Request{method, target, attempt})
 		result := "failed"
@@ -47,16 +46,16 @@ func (r *run) request(method, target, details string) (Response, bool) {
 		r.record(method, text)
 		switch {
 		case response.OK():
-			return response, true
+			return response, target, true
 		case response.RetryAfter != "" && response.Status >= 400:
 			r.record("wait", retrySeconds(response.RetryAfter))
 		case response.Status >= 300 && response.Status < 400 && response.Location != "":
 			target = resolve(target, response.Location)
 		default:
-			return response, r.fail(httpErrno(response.Status))
+			return response, target, r.fail(httpErrno(response.Status))
 		}
 	}
-	return Response{}, r.stop(Event{"loop", method + " " + target})
+	return Response{}, target, r.stop(Event{"loop", method + " " + target})
 }
 
 // retrySeconds is how long iPXE waits: a number as it is, and five seconds for a date (net/tcp/httpcore.c).
@@ -65,33 +64,6 @@ func retrySeconds(value string) string {
 		return strconv.FormatUint(n, 10)
 	}
 	return "5"
-}
-
-// httpErrno is what iPXE says of an answer.
-func httpErrno(status int) string {
-	switch {
-	case status == 0:
-		return "0x0f0a6039" // ECONNRESET
-	case status == 404:
-		return "0x2d0c613b"
-	case status == 403:
-		return "0x410c613c"
-	case status >= 500:
-		return "0x1d0c6539"
-	}
-	return "0x1d0c6439"
-}
-
-func resolve(base, ref string) string {
-	b, err := url.Parse(base)
-	if err != nil {
-		return ref
-	}
-	u, err := b.Parse(ref)
-	if err != nil {
-		return ref
-	}
-	return u.String()
 }
 
 // fetch gets an image, or finds the one in memory when reuse is set and the name is that of one
@@ -105,25 +77,20 @@ func (r *run) fetch(ref string, options map[string]string, reuse bool) (*image, 
 		}
 	}
 	target := resolve(r.cwuri, ref)
+	if !fetchable(target) {
+		return nil, r.fail(errScheme)
+	}
 	details := ""
 	if t := options["timeout"]; t != "" {
 		details = "timeout=" + t
 	}
-	response, ok := r.request("GET", target, details)
+	response, final, ok := r.request("GET", target, details)
 	if !ok {
 		return nil, false
 	}
-	i := &image{name: imageName(target), url: target, body: response.Body}
+	i := &image{name: imageName(target), url: final, body: response.Body}
 	r.images = append(r.images, i)
 	return i, true
-}
-
-func imageName(target string) string {
-	u, err := url.Parse(target)
-	if err != nil {
-		return path.Base(target)
-	}
-	return path.Base(u.Path)
 }
 
 // acquire is what the image commands have in common: the image, its name and its command line.
@@ -132,7 +99,7 @@ func (r *run) acquire(options map[string]string, args []string, reuse bool) (*im
 	if !ok {
 		return nil, false
 	}
-	if n := options["name"]; n != "" {
+	if n, ok := options["name"]; ok {
 		i.name = n
 	}
 	if len(args) > 1 {
@@ -146,20 +113,20 @@ func (r *run) acquire(options map[string]string, args []string, reuse bool) (*im
 
 func runImgfree(r *run, _ map[string]string, args []string) bool {
 	if len(args) == 0 {
-		r.images, r.selected = nil, nil
-		return true
+		r.images = nil
 	}
 	for _, name := range args {
-		r.free(func(i *image) bool { return i.name == name })
+		i := slices.IndexFunc(r.images, func(i *image) bool { return i.name == name })
+		if i < 0 {
+			return r.fail(errNoImage)
+		}
+		r.images = slices.Delete(r.images, i, i+1)
 	}
 	return true
 }
 
-func (r *run) free(which func(*image) bool) {
-	if r.selected != nil && which(r.selected) {
-		r.selected = nil
-	}
-	r.images = slices.DeleteFunc(r.images, which)
+func (r *run) forget(i *image) {
+	r.images = slices.DeleteFunc(r.images, func(other *image) bool { return other == i })
 }
 
 func runImgfetch(r *run, options map[string]string, args []string) bool {
@@ -169,10 +136,21 @@ func runImgfetch(r *run, options map[string]string, args []string) bool {
 
 func runKernel(r *run, options map[string]string, args []string) bool {
 	i, ok := r.acquire(options, args, true)
-	if ok {
-		r.selected = i
+	if !ok {
+		return false
 	}
-	return ok
+	if !r.executable(i) {
+		r.selected = nil
+		return r.fail(errNotExecutable)
+	}
+	r.selected = i
+	return true
+}
+
+// executable reports whether an image is something to run. A BIOS takes anything for a network boot program
+// (arch/x86/image/pxe_image.c).
+func (r *run) executable(i *image) bool {
+	return i.body == nil || isScript(i.body) || len(i.body) > 0 && r.machine.Settings["platform"] != UEFI
 }
 
 func runChain(r *run, options map[string]string, args []string) bool {
@@ -182,17 +160,50 @@ func runChain(r *run, options map[string]string, args []string) bool {
 		if i, ok = r.acquire(options, args, true); !ok {
 			return false
 		}
+	} else if !slices.Contains(r.images, i) {
+		return true // iPXE says that no image is selected, and takes it for a success
 	}
-	if i == nil {
-		return r.fail("0x2d048095")
-	}
-	if isScript(i.body) {
-		ok := r.chain(i)
-		if _, replace := options["replace"]; replace && !r.ended {
-			r.stopped = stopScript
+	if _, replace := options["replace"]; replace {
+		if !r.executable(i) {
+			return r.fail(errNotExecutable)
 		}
-		return ok
+		r.replacement, r.stopped = i, stopScript
+		return true
 	}
+	return r.execute(i)
+}
+
+// execute runs an image and what replaces it (core/image.c: image_exec). While a script runs it is not among the images,
+// and URLs are relative to its own.
+func (r *run) execute(i *image) bool {
+	ok := false
+	switch {
+	case !r.executable(i):
+		r.fail(errNotExecutable)
+	case isScript(i.body):
+		saved := r.cwuri
+		r.cwuri = i.url
+		r.forget(i)
+		ok = r.script(i.body)
+		r.cwuri = saved
+		if r.replacement == nil {
+			r.images = append(r.images, i)
+		}
+	default:
+		return r.boot(i)
+	}
+	if i.autofree {
+		r.forget(i)
+	}
+	if next := r.replacement; next != nil && !r.ended {
+		r.replacement = nil
+		return r.execute(next)
+	}
+	return ok
+}
+
+// boot starts a program, which ends the run.
+func (r *run) boot(i *image) bool {
 	var initrds []string
 	for _, other := range r.images {
 		if other != i {
@@ -207,17 +218,4 @@ func runChain(r *run, options map[string]string, args []string) bool {
 		text += " [" + strings.Join(initrds, " ") + "]"
 	}
 	return r.stop(Event{"boot", text})
-}
-
-// chain runs a script that was fetched. While it runs it is not among the images, and URLs are relative to its own.
-func (r *run) chain(i *image) bool {
-	saved := r.cwuri
-	r.cwuri = i.url
-	r.free(func(other *image) bool { return other == i })
-	ok := r.script(i.body)
-	r.cwuri = saved
-	if !i.autofree {
-		r.images = append(r.images, i)
-	}
-	return ok
 }

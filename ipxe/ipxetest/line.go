@@ -12,7 +12,8 @@ type line struct {
 	label   string
 	labeled bool
 	command string
-	next    int // offset of the line after it
+	next    int  // offset of the line after it
+	open    bool // the script ends in a continuation; the line is never executed
 }
 
 // readLine reads the line at offset: to the next line feed, without one carriage return before it, joined with the next
@@ -35,7 +36,7 @@ func readLine(script []byte, offset int) line {
 			if offset < len(script) {
 				continue
 			}
-			text = nil // a script that ends in a continuation: the line is never executed
+			return line{next: offset, open: true}
 		}
 		break
 	}

@@ -8,7 +8,8 @@ type Machine struct {
 	NICs []string
 	// Boot is the index of the NIC that fetched the script; ${mac} is its address.
 	Boot int
-	// Settings are further settings by name, such as "buildarch".
+	// Settings are further settings by name, such as "buildarch". If "platform" is UEFI, the machine has that firmware;
+	// otherwise it has a BIOS.
 	Settings map[string]string
 	// Network answers what the machine asks of the world.
 	Network Network
@@ -51,7 +52,8 @@ type Request struct {
 type Response struct {
 	// Status is HTTP's; 2xx means success for every method.
 	Status int
-	Body   []byte
+	// Body is looked into for scripts. One that is nil stands for whatever the machine needs, such as a kernel.
+	Body []byte
 	// RetryAfter is the header field's value; empty: there is none.
 	RetryAfter string
 	// Location is where a 3xx status leads.

@@ -2,11 +2,9 @@
 
 package ipxetest
 
-import "strings"
-
 // Run executes a script on a machine until it ends, and returns what the machine did.
 func Run(script []byte, m Machine) Trace {
-	r := &run{machine: m, settings: make(map[string]setting), attempts: make(map[Request]int), steps: m.MaxSteps, cwuri: m.Base}
+	r := &run{machine: m, settings: make(map[string]setting), attempts: make(map[Request]int), steps: m.MaxSteps}
 	if r.steps == 0 {
 		r.steps = 10_000
 	}
@@ -14,7 +12,7 @@ func Run(script []byte, m Machine) Trace {
 		r.stop(Event{"error", "not a script"})
 		return r.trace
 	}
-	ok := r.script(script)
+	ok := r.execute(&image{name: imageName(m.Base), url: m.Base, body: script})
 	if !r.ended {
 		kind := "error"
 		if ok {
@@ -30,19 +28,20 @@ type run struct {
 	machine  Machine
 	trace    Trace
 	settings map[string]setting
-	errno    string
+	errno    errno
 	attempts map[Request]int
 	steps    int
 
 	cwuri    string // URL of the running script
 	images   []*image
-	selected *image
+	selected *image // counts only while it is one of the images
 
-	running []byte // the script
-	offset  int    // of its next line
-	stopped stop
-	depth   int  // of chained scripts
-	ended   bool // the machine runs no script any more
+	running     []byte // the script
+	offset      int    // of its next line
+	stopped     stop
+	replacement *image // runs when the script has been left
+	depth       int    // of chained scripts
+	ended       bool   // the machine runs no script any more
 }
 
 // stop says what to leave: the rest of a line after goto, the rest of a script after exit (core/exec.c: shell_stop).
@@ -88,6 +87,10 @@ func (r *run) script(text []byte) bool {
 	for ok && !r.ended && r.offset < len(r.running) {
 		l := readLine(r.running, r.offset)
 		r.offset = l.next
+		if l.open {
+			ok = r.fail(errContinuation)
+			break
+		}
 		ok = r.line(l.command)
 		if r.stopped == stopScript {
 			break
@@ -112,7 +115,7 @@ func (r *run) line(command string) bool {
 			if r.ended {
 				return false
 			}
-			ok = r.execute(argv)
+			ok = r.command(argv)
 		}
 		if r.ended {
 			return false
@@ -137,8 +140,8 @@ func (r *run) line(command string) bool {
 	}
 }
 
-// execute runs one command. The empty command succeeds.
-func (r *run) execute(argv []string) bool {
+// command runs one command. The empty command succeeds.
+func (r *run) command(argv []string) bool {
 	if len(argv) == 0 {
 		return true
 	}
@@ -147,18 +150,21 @@ func (r *run) execute(argv []string) bool {
 	}
 	c, ok := commands[argv[0]]
 	if !ok || argv[0] == "poweroff" && r.machine.NoPoweroff {
-		return r.fail("0x2e008081") // ENOEXEC
+		return r.fail(errCommand)
 	}
-	options, args, ok := parseOptions(c, argv[1:])
-	if !ok || len(args) < c.min || len(args) > c.max {
-		return r.fail("0x16044089") // EINVAL
+	options, args, why := parseOptions(c, argv[1:])
+	if why != 0 {
+		return r.fail(why)
+	}
+	if len(args) < c.min || len(args) > c.max {
+		return r.fail(errUsage)
 	}
 	return c.run(r, options, args)
 }
 
 // fail notes why a command failed.
-func (r *run) fail(errno string) bool {
-	r.errno = errno
+func (r *run) fail(why errno) bool {
+	r.errno = why
 	return false
 }
 
@@ -172,30 +178,4 @@ func findLabel(script []byte, label string) (int, bool) {
 		offset = l.next
 	}
 	return 0, false
-}
-
-// parseOptions takes the options that stand before the first plain argument. Each may be shortened as long as it is the
-// only one of its beginning, and --name=value is the same as --name value.
-func parseOptions(c command, argv []string) (map[string]string, []string, bool) {
-	options := make(map[string]string)
-	for len(argv) > 0 && len(argv[0]) > 1 && argv[0][0] == '-' {
-		word := argv[0]
-		argv = argv[1:]
-		if word == "--" {
-			break
-		}
-		name, value, given := strings.Cut(word, "=")
-		o, ok := c.option(name)
-		if !ok {
-			return nil, nil, false
-		}
-		if o.argument && !given {
-			if len(argv) == 0 {
-				return nil, nil, false
-			}
-			value, argv = argv[0], argv[1:]
-		}
-		options[o.name] = value
-	}
-	return options, argv, true
 }

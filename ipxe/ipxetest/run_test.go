@@ -10,7 +10,10 @@ import (
 // well answers everything with success; scripts are at the paths of files.
 func well(files map[string]string) Network {
 	return NetworkFunc(func(r Request) Response {
-		return Response{Status: 200, Body: []byte(files[r.URL])}
+		if text, ok := files[r.URL]; ok {
+			return Response{Status: 200, Body: []byte(text)}
+		}
+		return Response{Status: 200}
 	})
 }
 
@@ -84,7 +87,7 @@ func TestFetching(t *testing.T) {
 			"kernel --timeout 3000 k a b=${mac} initrd=r\ninitrd r\nboot",
 			"GET http://edge/k ok timeout=3000|GET http://edge/r ok|boot http://edge/k a b=52:54:00:12:34:56 initrd=r [r=http://edge/r]",
 		},
-		"boot of nothing":             {"imgfree\nboot", "error"},
+		"boot of nothing":             {"imgfree\nboot", "exit"},
 		"relative to the file":        {"chain sub/script\nimgfetch x", "GET http://edge/sub/script ok|GET http://edge/sub/other ok|GET http://edge/x ok|exit"},
 		"chain of a failure":          {"chain bad || echo failed", "GET http://edge/bad ok|echo failed|exit"},
 		"exit leaves one":             {"chain sub/script\necho after", "GET http://edge/sub/script ok|GET http://edge/sub/other ok|echo after|exit"},

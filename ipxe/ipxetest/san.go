@@ -27,37 +27,29 @@ func (r *run) attach(drive string, uris []string) bool {
 	ok := false
 	for _, uri := range uris {
 		method := Attach
-		if target := resolve(r.cwuri, uri); strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://") {
+		if target := resolve(r.cwuri, uri); strings.HasPrefix(target, "http:") || strings.HasPrefix(target, "https:") {
 			method, uri = "HEAD", target
 		}
-		_, one := r.request(method, uri, r.sanDetails(drive))
+		_, _, one := r.request(method, uri, r.sanDetails(drive))
 		ok = ok || one
 	}
 	return ok
 }
 
-func driveNumber(options map[string]string) (string, bool) {
-	text := options["drive"]
-	if text == "" {
-		return firstDrive, true
+func driveNumber(options map[string]string) string {
+	n, ok := parseInteger(options["drive"])
+	if options["drive"] == "" || !ok {
+		return firstDrive
 	}
-	n, err := strconv.ParseUint(text, 0, 32)
-	return "0x" + strconv.FormatUint(n, 16), err == nil
+	return "0x" + strconv.FormatUint(n, 16)
 }
 
 func runSanhook(r *run, options map[string]string, args []string) bool {
-	drive, ok := driveNumber(options)
-	if !ok {
-		return r.fail("0x16044089")
-	}
-	return r.attach(drive, args)
+	return r.attach(driveNumber(options), args)
 }
 
 func runSanboot(r *run, options map[string]string, args []string) bool {
-	drive, ok := driveNumber(options)
-	if !ok {
-		return r.fail("0x16044089")
-	}
+	drive := driveNumber(options)
 	if len(args) > 0 && !r.attach(drive, args) {
 		return false
 	}
@@ -72,7 +64,7 @@ func runSanboot(r *run, options map[string]string, args []string) bool {
 		flags = append(flags, "filename="+f)
 	}
 	flags = append(flags, args...)
-	if _, ok := r.request(Disk, drive, r.sanDetails(drive)); !ok {
+	if _, _, ok := r.request(Disk, drive, r.sanDetails(drive)); !ok {
 		return false
 	}
 	return r.stop(Event{"sanboot", strings.Join(append([]string{drive}, flags...), " ")})

@@ -4,7 +4,7 @@ package ipxetest
 
 import (
 	"encoding/hex"
-	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,6 +14,9 @@ type setting struct {
 	raw  []byte
 	kind string // "string", "int32", "hex" ...
 }
+
+// predefined are the types of settings that have one without being told. The others are strings.
+var predefined = map[string]string{"errno": "uint32", "mac": "hex", "priority": "int8", "keep-san": "int8", "skip-san-boot": "int8"}
 
 // expand replaces each ${name} by the setting's value, the innermost first, again and again until none is left.
 func (r *run) expand(s string) string {
@@ -47,137 +50,88 @@ const (
 
 // value formats the setting with a name such as net0/mac:hexhyp; one that is not there is empty.
 func (r *run) value(name string) string {
-	path, kind, _ := strings.Cut(name, ":")
+	path, kind, typed := strings.Cut(name, ":")
 	s, ok := r.lookUp(path)
 	if !ok {
 		return ""
 	}
-	if kind == "" {
+	if !typed {
 		kind = s.kind
 	}
-	return format(s.raw, kind)
+	return r.format(s.raw, kind)
 }
 
+// nic finds a NIC by its name; netX is the one in use.
+func (r *run) nic(name string) (int, bool) {
+	if name == "netX" {
+		return r.machine.Boot, true
+	}
+	number, ok := strings.CutPrefix(name, "net")
+	i, err := strconv.Atoi(number)
+	return i, ok && err == nil && i >= 0 && i < len(r.machine.NICs) && name == "net"+strconv.Itoa(i)
+}
+
+// path is the one spelling of a setting's name with its scope.
+func (r *run) path(path string) string {
+	if scope, name, ok := strings.Cut(path, "/"); ok {
+		if i, ok := r.nic(scope); ok {
+			return "net" + strconv.Itoa(i) + "/" + name
+		}
+	}
+	return path
+}
+
+// lookUp finds a setting. A name without a scope is looked for in all scopes.
 func (r *run) lookUp(path string) (setting, bool) {
+	path = r.path(path)
 	if s, ok := r.settings[path]; ok {
 		return s, true
 	}
 	scope, name, scoped := strings.Cut(path, "/")
-	if !scoped {
-		scope, name = "netX", path
+	index, isNIC := r.machine.Boot, true
+	if scoped {
+		index, isNIC = r.nic(scope)
+	} else {
+		name = path
+		for i := range r.machine.NICs {
+			if s, ok := r.settings["net"+strconv.Itoa(i)+"/"+name]; ok {
+				return s, true
+			}
+		}
 		if s, ok := r.machine.Settings[path]; ok {
 			return setting{[]byte(s), "string"}, true
 		}
 		if path == "errno" {
-			return setting{[]byte(r.errno), "string"}, true
+			return setting{r.errno.raw(r.machine.Settings["platform"]), predefined[path]}, true
 		}
 	}
-	if name != "mac" {
-		return setting{}, false
-	}
-	index := r.machine.Boot
-	if scope != "netX" {
-		n, err := strconv.Atoi(strings.TrimPrefix(scope, "net"))
-		if err != nil || !strings.HasPrefix(scope, "net") {
-			return setting{}, false
-		}
-		index = n
-	}
-	if index < 0 || index >= len(r.machine.NICs) {
+	if name != "mac" || !isNIC || index >= len(r.machine.NICs) {
 		return setting{}, false
 	}
 	raw, err := hex.DecodeString(strings.ReplaceAll(r.machine.NICs[index], ":", ""))
-	return setting{raw, "hex"}, err == nil
+	return setting{raw, predefined[name]}, err == nil
 }
 
 // store keeps a value that is given as text; an empty one takes the setting away.
 func (r *run) store(name, text string) bool {
 	path, kind, typed := strings.Cut(name, ":")
-	if !typed {
-		kind = "string"
-		if old, ok := r.settings[path]; ok {
-			kind = old.kind
-		}
-	}
-	raw, ok := parse(text, kind)
+	path = r.path(path)
 	switch {
-	case !ok:
-		return false
-	case text == "" && kind == "string":
+	case typed && !slices.Contains(kinds, kind):
+		return r.fail(errType)
+	case !typed:
+		if kind = predefined[path[strings.LastIndexByte(path, '/')+1:]]; kind == "" {
+			kind = "string"
+		}
+	}
+	if text == "" {
 		delete(r.settings, path)
-	default:
-		r.settings[path] = setting{raw, kind}
+		return true
 	}
+	raw, why := parse(text, kind)
+	if why != 0 {
+		return r.fail(why)
+	}
+	r.settings[path] = setting{raw, kind}
 	return true
-}
-
-// parse makes bytes of text.
-func parse(text, kind string) ([]byte, bool) {
-	if size, _ := integer(kind); size > 0 {
-		n, err := strconv.ParseInt(text, 0, 64)
-		if text == "" {
-			n, err = 0, nil // strtoul takes no digits for zero
-		}
-		raw := make([]byte, size)
-		for i := range raw {
-			raw[size-1-i] = byte(n >> (8 * i))
-		}
-		return raw, err == nil
-	}
-	switch kind {
-	case "string", "uristring":
-		return []byte(text), true
-	case "hex", "hexhyp", "hexraw":
-		raw, err := hex.DecodeString(strings.NewReplacer(":", "", "-", "").Replace(text))
-		return raw, err == nil
-	}
-	return nil, false
-}
-
-// format makes text of bytes.
-func format(raw []byte, kind string) string {
-	if size, signed := integer(kind); size > 0 {
-		var n int64
-		for i, b := range raw {
-			if i == 0 && signed && b >= 0x80 {
-				n = -1
-			}
-			n = n<<8 | int64(b)
-		}
-		if signed {
-			return strconv.FormatInt(n, 10)
-		}
-		return "0x" + strconv.FormatUint(uint64(n), 16)
-	}
-	switch kind {
-	case "hex":
-		return separated(raw, ":")
-	case "hexhyp":
-		return separated(raw, "-")
-	case "hexraw":
-		return hex.EncodeToString(raw)
-	case "uristring":
-		return strings.ReplaceAll(url.QueryEscape(string(raw)), "+", "%20")
-	}
-	return string(raw)
-}
-
-func integer(kind string) (size int, signed bool) {
-	switch strings.TrimPrefix(kind, "u") {
-	case "int8":
-		size = 1
-	case "int16":
-		size = 2
-	case "int32":
-		size = 4
-	}
-	return size, size > 0 && kind[0] != 'u'
-}
-
-func separated(raw []byte, separator string) string {
-	parts := make([]string, len(raw))
-	for i, b := range raw {
-		parts[i] = hex.EncodeToString([]byte{b})
-	}
-	return strings.Join(parts, separator)
 }
