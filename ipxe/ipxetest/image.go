@@ -28,7 +28,11 @@ func (r *run) request(method, target, details string) (Response, string, bool) {
 	for range maxRedirects {
 		r.attempts[Request{Method: method, URL: target}]++
 		attempt := r.attempts[Request{Method: method, URL: target}]
-		if attempt > maxRequests {
+		limit := maxRequests
+		if method == "HEAD" {
+			limit *= sanAttempts
+		}
+		if attempt > limit {
 			return Response{}, target, r.stop(Event{"loop", method + " " + target})
 		}
 		response := r.machine.Network.Fetch(Request{method, target, attempt})

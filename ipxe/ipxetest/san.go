@@ -9,6 +9,10 @@ import (
 
 const firstDrive = "0x80"
 
+// sanAttempts is how often a drive is asked for something: once and ten times more (core/sanboot.c: SAN_DEFAULT_RETRIES).
+// A target of iSCSI that cannot be reached is not asked at all.
+const sanAttempts = 11
+
 // sanSettings are the settings that go with an attached drive.
 var sanSettings = []string{"username", "password", "reverse-username", "reverse-password", "initiator-iqn"}
 
@@ -30,7 +34,12 @@ func (r *run) attach(drive string, uris []string) bool {
 		if target := resolve(r.cwuri, uri); strings.HasPrefix(target, "http:") || strings.HasPrefix(target, "https:") {
 			method, uri = "HEAD", target
 		}
-		_, _, one := r.request(method, uri, r.sanDetails(drive))
+		one := false
+		for range sanAttempts {
+			if _, _, one = r.request(method, uri, r.sanDetails(drive)); one || r.ended || method == Attach {
+				break
+			}
+		}
 		ok = ok || one
 	}
 	return ok
