@@ -28,6 +28,7 @@ type Options struct {
 	FallbackScript     string `json:"fallback_script,omitempty"`      // [pxe]ipxe_fallback_script
 	InspectionParams   string `json:"inspection_params,omitempty"`    // [inspector]extra_kernel_params
 	HTTPBasic          bool   `json:"http_basic,omitempty"`           // [DEFAULT]auth_strategy: http_basic instead of noauth
+	ConductorGroup     string `json:"conductor_group,omitempty"`      // [conductor]conductor_group, which all nodes must name
 }
 
 // User and Password are the one account of an Ironic that runs with Options.HTTPBasic.
@@ -125,6 +126,9 @@ func writeConf(r Release, program, dir, apiURL, httpURL, port string, s *Stubs, 
 			"deploy_ramdisk_by_arch = aarch64:"+s.Image("aarch64/deploy_ramdisk"),
 			"rescue_kernel_by_arch = aarch64:"+s.Image("aarch64/rescue_kernel"),
 			"rescue_ramdisk_by_arch = aarch64:"+s.Image("aarch64/rescue_ramdisk"))
+	}
+	if o.ConductorGroup != "" {
+		conductor = append(conductor, "conductor_group = "+o.ConductorGroup)
 	}
 	section("conductor", conductor...)
 	section("agent",
