@@ -92,6 +92,8 @@ func (c *contract) testLists(t *testing.T) {
 		c.get(t, "/v1/nodes?marker="+nobodyUUID, latest).refused(t, http.StatusNotFound, nobodyUUID)
 	})
 	t.Run("last change first", func(t *testing.T) {
+		// Other changes than those of the state are sorted by, too.
+		wantTexts(t, c.get(t, "/v1/nodes?sort_key=updated_at&sort_dir=desc", latest).list(t, "nodes"), "uuid", allUUIDs...)
 		for _, direction := range []string{"asc", "desc"} {
 			list := c.get(t, "/v1/nodes?fields=uuid,provision_updated_at&sort_key=provision_updated_at&sort_dir="+direction, latest).list(t, "nodes")
 			got := texts(list, "provision_updated_at") // null is the smallest
