@@ -8,7 +8,6 @@ var (
 	missingAgent = map[string]any{"deploy_kernel": "missing:kernel", "deploy_ramdisk": "image:ramdisk",
 		"rescue_kernel": "missing:kernel", "rescue_ramdisk": "image:ramdisk"}
 	inBand   = []map[string]any{{"interface": "deploy", "step": "burnin_cpu"}}
-	coreHold = []map[string]any{{"interface": "deploy", "step": "hold"}}
 	coreWait = []map[string]any{{"interface": "deploy", "step": "wait"}}
 
 	toCleanWait  = steps(toManageable, []step{request("provide"), until("clean wait")})
@@ -30,7 +29,7 @@ var cleanCases = []Case{
 		Steps: steps(toManageable, []step{request("provide"), held("cleaning", "kernel")})},
 	{Name: "cleaning-step", State: "cleaning", Steps: steps(toManualWait, []step{agentStuck("cleaning", "clean.execute_clean_step")})},
 	{Name: "clean-hold", Only: Release39, State: "clean hold",
-		Steps: steps(toManageable, []step{request("clean", "clean_steps", coreHold), until("clean wait"), agentUntil("clean hold")})},
+		Steps: steps(toManualWait, []step{database("clean hold")})},
 	{Name: "clean-failed-step", State: "clean failed",
 		Steps: steps(toManualWait, []step{agentFails("clean.execute_clean_step"), agentUntil("clean failed")})},
 	{Name: "clean-failed-aborted", State: "clean failed", Spec: Spec{Clean: true}, Steps: steps(toCleanWait, []step{request("abort"), until("clean failed")})},
@@ -128,7 +127,7 @@ var serviceCases = []Case{
 	{Name: "servicing-step", Only: Release39, State: "servicing", Spec: Spec{InstanceInfo: diskImage},
 		Steps: steps(toActiveByAgent, toServiceWait, []step{agentStuck("servicing", "service.execute_service_step")})},
 	{Name: "service-hold", Only: Release39, State: "service hold", Spec: Spec{InstanceInfo: diskImage},
-		Steps: steps(toActiveByAgent, []step{request("service", "service_steps", coreHold), until("service wait"), agentUntil("service hold")})},
+		Steps: steps(toActiveByAgent, toServiceWait, []step{database("service hold")})},
 	{Name: "service-failed-step", Only: Release39, State: "service failed", Spec: Spec{InstanceInfo: diskImage},
 		Steps: steps(toActiveByAgent, toServiceWait, []step{agentFails("service.execute_service_step"), agentUntil("service failed")})},
 	{Name: "service-failed-aborted", Only: Release39, State: "service failed", Spec: Spec{InstanceInfo: diskImage},

@@ -41,8 +41,6 @@ var deployCases = []Case{
 		Steps: steps(toActiveByAgent, []step{request("rebuild"), until("wait call-back")})},
 	{Name: "wait-call-back-wait-step", Only: Release39, State: "wait call-back", Spec: Spec{InstanceInfo: diskImage},
 		Steps: steps(toAvailable, []step{request("active", "deploy_steps", coreStep("wait", 150)), until("wait call-back")})},
-	{Name: "deploy-hold", Only: Release39, State: "deploy hold", Spec: Spec{InstanceInfo: diskImage},
-		Steps: steps(toAvailable, []step{request("active", "deploy_steps", coreStep("hold", 150)), until("deploy hold")})},
 	{Name: "deploy-hold-agent", Only: Release39, State: "deploy hold", Spec: Spec{InstanceInfo: diskImage},
 		Steps: steps(toAvailable, []step{request("active", "deploy_steps", coreStep("hold", 90)), until("wait call-back"), agentUntil("deploy hold")})},
 	{Name: "deploy-hold-written", Only: Release39, State: "deploy hold", Spec: Spec{InstanceInfo: diskImage},

@@ -36,6 +36,7 @@ func newStubs() *Stubs {
 	mux.HandleFunc("/images/", serveImage)
 	mux.HandleFunc("/endless/", s.serveEndless)
 	mux.HandleFunc("/agent/{node}/v1/commands/", s.serveAgent)
+	mux.HandleFunc("/inspector", s.serveInspector) // itself, too: the inspector's client follows no relative redirect
 	mux.HandleFunc("/inspector/", s.serveInspector)
 	s.server = httptest.NewServer(mux)
 	return s

@@ -10,7 +10,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +22,11 @@ import (
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
-var update = flag.Bool("update", false, "write what is found into ipxe/testdata")
+var (
+	update = flag.Bool("update", false, "write what is found into ipxe/testdata")
+	only   = flag.String("case", "", "drive only the cases that match `regexp`")
+	keep   = flag.String("keep", "", "copy the log of an Ironic whose nodes went wrong to `directory`")
+)
 
 const testdata = "../../ipxe/testdata"
 
@@ -58,11 +65,14 @@ func TestTraces(t *testing.T) {
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 			defer cancel()
-			nodes, err := realironic.Fleet(ctx, i, realironic.CasesOf(run.release, run.tuned))
+			wanted := regexp.MustCompile(*only)
+			cases := slices.DeleteFunc(realironic.CasesOf(run.release, run.tuned), func(c realironic.Case) bool { return !wanted.MatchString(c.Name) })
+			nodes, err := realironic.Fleet(ctx, i, cases)
 			if err != nil {
 				t.Error(err)
+				keepLog(t, i)
 			}
-			if len(nodes) < run.least {
+			if len(nodes) < run.least && *only == "" {
 				t.Errorf("%d nodes, want %d", len(nodes), run.least)
 			}
 			client, err := ironic.New(t.Context(), ironic.Config{Endpoint: i.URL})
@@ -90,6 +100,20 @@ func TestTraces(t *testing.T) {
 			}
 			t.Logf("%d nodes, %d of their NICs with a script", len(nodes), scripts)
 		})
+	}
+}
+
+func keepLog(t *testing.T, i *realironic.Ironic) {
+	t.Helper()
+	if *keep == "" {
+		return
+	}
+	log, err := os.ReadFile(i.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(*keep, path.Base(t.Name())+".log"), log, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
