@@ -64,7 +64,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		}
 	}()
 	target := "http://" + address + "/pxelinux.cfg/" + nodeMAC(1)
-	one := &http.Client{Transport: &http.Transport{DialContext: redial}}
+	one := &http.Client{Transport: &asksAgain{}}
 	defer one.CloseIdleConnections()
 	ask(t, one, target)
 
@@ -74,7 +74,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	asked := 0
 	for range 8 {
 		clients.Go(func() {
-			client := &http.Client{Transport: &http.Transport{DialContext: redial}}
+			client := &http.Client{Transport: &asksAgain{}}
 			defer client.CloseIdleConnections()
 			for ctx.Err() == nil {
 				ask(t, client, target)
@@ -106,13 +106,16 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 }
 
-// redial connects, again if the kernel resets the connection: those that wait in the queue of a listener that closes are
-// reset unless net.ipv4.tcp_migrate_req is on. The integration tests reload with it on and without this.
-func redial(ctx context.Context, network, address string) (net.Conn, error) {
+// asksAgain is a client that asks again when its connection ends before an answer begins, as RFC 9110, section 9.2.2 lets
+// it. Two windows of a reload need that: the kernel resets what waits in the queue of a listener that closes (unless
+// net.ipv4.tcp_migrate_req is on), and net/http closes a connection whose first request it reads while it shuts down.
+type asksAgain struct{ http.Transport }
+
+func (a *asksAgain) RoundTrip(r *http.Request) (*http.Response, error) {
 	for {
-		c, err := new(net.Dialer).DialContext(ctx, network, address)
-		if !errors.Is(err, syscall.ECONNRESET) {
-			return c, err
+		response, err := a.Transport.RoundTrip(r)
+		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+			return response, err
 		}
 	}
 }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"text/tabwriter"
+
+	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
+)
+
+// scripts measures warm boot scripts beside nginx with the same bytes in a file. Rounds alternate, so that what else the
+// machine does hits both.
+func scripts(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("scripts", flag.ContinueOnError)
+	rounds := flags.Int("rounds", 5, "how often each server is measured; the table has medians")
+	seconds := flags.Int("seconds", 5, "how long one measurement takes")
+	api := flags.String("ironic", "", "`URL` of a node in a real Ironic's API, to compare its reads with, such as http://127.0.0.1:6385/v1/nodes/<uuid>")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "ironic-edge-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	stand := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
+	defer stand.Close()
+	edge, stopEdge, err := startEdge(ctx, dir, stand.URL)
+	if err != nil {
+		return err
+	}
+	defer stopEdge()
+	target := edge + "/pxelinux.cfg/52-54-00-17-00-02"
+	if err := download(ctx, target, filepath.Join(dir, "script")); err != nil {
+		return err
+	}
+	nginx, stopNginx, err := startNginx(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer stopNginx()
+
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "%d connections, %d rounds of %d s\tironic-edge\tnginx\tratio\t\n", connections, *rounds, *seconds)
+	for _, l := range loads {
+		var ours, theirs []float64
+		for range *rounds {
+			for _, one := range []struct {
+				url  string
+				into *[]float64
+			}{{target, &ours}, {nginx + "/script", &theirs}} {
+				rate, err := l.run(ctx, one.url, *seconds)
+				if err != nil {
+					return err
+				}
+				*one.into = append(*one.into, rate)
+			}
+		}
+		fmt.Fprintf(table, "%s\t%.0f/s\t%.0f/s\t%.2f\t\n", l.name, median(ours), median(theirs), median(ours)/median(theirs))
+		if *api != "" && l.name == loads[0].name {
+			rate, err := l.run(ctx, *api, *seconds)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(table, "  and ironic-api's node reads\t\t%.0f/s\t%.0f\t\n", rate, median(ours)/rate)
+		}
+	}
+	return table.Flush()
+}
+
+// startEdge builds and runs the binary with one boot site and returns the site's URL.
+func startEdge(ctx context.Context, dir, ironic string) (string, func(), error) {
+	binary := filepath.Join(dir, "ironic-edge")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/xcaddy-build")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", nil, fmt.Errorf("go build: %w: %s", err, out)
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return "", nil, err
+	}
+	config := filepath.Join(dir, "Caddyfile")
+	text := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n\tlog {\n\t\tlevel WARN\n\t}\n}\nhttp://%s {\n\tironic_edge {\n\t\tironic %s\n\t\tpublic_url http://%[1]s\n\t}\n}\n",
+		address, ironic)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return "", nil, err
+	}
+	cmd := exec.CommandContext(ctx, binary, "run", "--adapter", "caddyfile", "--config", config)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	stop := func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	}
+	if err := answers(ctx, "http://"+address+"/boot.ipxe"); err != nil {
+		stop()
+		return "", nil, err
+	}
+	return "http://" + address, stop, nil
+}
+
+func download(ctx context.Context, url, file string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: status %d, %v", url, response.StatusCode, err)
+	}
+	return os.WriteFile(file, body, 0o644)
+}
