@@ -23,6 +23,13 @@ integration: ## real Ironic, real iPXE in QEMU
 golden: ## write the golden files of the configuration
 	$(GO) test ./caddymodule -run TestAdapt -update
 
+traces: ## write what the scripts of real Ironics do into ipxe/testdata
+	rm -rf ipxe/testdata/[0-9]*
+	$(GO) test -tags integration -count=1 -timeout 40m ./integration/trace -args -update
+
+bench: ## boot scripts beside nginx
+	$(GO) run ./bench scripts
+
 fuzz: ## each fuzzer for a little while
 	$(GO) test ./ipxe -run '^$$' -fuzz FuzzParseMAC -fuzztime 20s
 	$(GO) test ./ipxe -run '^$$' -fuzz FuzzToken -fuzztime 20s

@@ -117,8 +117,6 @@ var serviceCases = []Case{
 		Steps: steps(toActiveByAgent, toServiceWait, []step{agentRunning("service wait", "service.execute_service_step")})},
 	{Name: "service-wait-iscsi", Only: Release39, State: "service wait", Steps: steps(toActive, toServiceWait),
 		Spec: fromVolume(volume("serviced", 0, portal("192.0.2.7:3260", 1)))},
-	{Name: "service-wait-without-ramdisk", Only: Release39, State: "service wait", Spec: Spec{InstanceInfo: diskImage},
-		Steps: steps(toActiveByAgent, []step{request("service", "service_steps", coreWait, "disable_ramdisk", true), until("service wait")})},
 	{Name: "servicing-direct", Only: Release39, State: "servicing",
 		Spec: Spec{InstanceInfo: diskImage},
 		Steps: steps(toActiveByAgent, []step{change(map[string]any{"/driver_info/deploy_kernel": "endless:kernel"}),
@@ -130,8 +128,6 @@ var serviceCases = []Case{
 		Steps: steps(toActiveByAgent, toServiceWait, []step{database("service hold")})},
 	{Name: "service-failed-step", Only: Release39, State: "service failed", Spec: Spec{InstanceInfo: diskImage},
 		Steps: steps(toActiveByAgent, toServiceWait, []step{agentFails("service.execute_service_step"), agentUntil("service failed")})},
-	{Name: "service-failed-aborted", Only: Release39, State: "service failed", Spec: Spec{InstanceInfo: diskImage},
-		Steps: steps(toActiveByAgent, toServiceWait, []step{request("abort"), until("service failed")})},
 	// The newest release cannot boot the agent for a node whose instance is a ramdisk (KeyError: deploy_kernel).
 	{Name: "service-failed-ramdisk", Only: Release39, State: "service failed", Spec: Spec{Deploy: "ramdisk", InstanceInfo: ramdiskImage},
 		Steps: steps(toActive, []step{request("service", "service_steps", inBand), until("service failed")})},

@@ -35,6 +35,7 @@ func Options(r realironic.Record) ipxe.Options {
 		Timeout: time.Duration(r.Options.Timeout) * time.Second, InspectionParams: r.Options.InspectionParams}
 	if r.Release == realironic.Release21 {
 		o.Compat = ipxe.Release{Major: 21, Minor: 4}
+		o.InspectionCallbackURL = realironic.InspectorCallbackRoot + "/v1/continue" // ironic-inspector's
 	}
 	o.KernelAppendParams = ipxe.DefaultKernelAppendParams(o.Compat)
 	if r.Options.KernelAppendParams != "" {

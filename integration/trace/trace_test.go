@@ -150,6 +150,9 @@ func compare(t *testing.T, client *ironic.Client, r realironic.Record, mac, name
 	return theirs != None
 }
 
+// loopback is where the images were, at a port that each run has anew.
+var loopback = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`)
+
 // write keeps a case for the tests of package ipxe.
 func write(t *testing.T, name string, node *ipxe.Node, options *ipxe.Options, credentials, theirs string) {
 	t.Helper()
@@ -162,6 +165,7 @@ func write(t *testing.T, name string, node *ipxe.Node, options *ipxe.Options, cr
 		files["credentials"] = credentials
 	}
 	for name, text := range files {
+		text = loopback.ReplaceAllString(text, "http://images")
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
