@@ -31,6 +31,30 @@ func optionError(option, value string, problem error, remedy string) error {
 	return fmt.Errorf("%s: option %s: %q %w; %s", directive, option, value, problem, remedy)
 }
 
+// explainIronic turns what the client says of its configuration into an error of ours.
+func explainIronic(err error) error {
+	var bad *ironic.ConfigError
+	if !errors.As(err, &bad) {
+		return fmt.Errorf("%s: option ironic: %w", directive, err)
+	}
+	option, remedy := "ironic", "give the URL of Ironic's API, such as http://127.0.0.1:6385"
+	switch bad.Field {
+	case "Auth":
+		option, remedy = "auth", "give one of: none, http_basic <user> <password>, cloud <name>"
+	case "Auth.Cloud":
+		option, remedy = "auth cloud", "give the name of an entry of clouds.yaml that has an auth_url and credentials"
+	case "Auth.CloudsFile":
+		option, remedy = "auth cloud", "give the path of a clouds.yaml that the edge may read"
+	case "CAFile":
+		option, remedy = "ca_file", "give a PEM file with the certificate of the authority that Ironic's certificate comes from"
+	case "ClientCert":
+		option, remedy = "client_cert", "give two PEM files, a certificate and the key that belongs to it"
+	case "Timeout":
+		option, remedy = "timeout", "give a duration such as 5s"
+	}
+	return optionError(option, bad.Value, bad.Err, remedy)
+}
+
 // resolve makes a config of the exported fields. The fields themselves stay as they were written, so that a printed
 // configuration shows placeholders, not what stands behind them.
 func (h *Handler) resolve() (*config, error) {

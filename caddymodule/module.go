@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -165,7 +164,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	config.ironic.Release = version()
 	config.ironic.Wrap = func(next http.RoundTripper) http.RoundTripper { return &ironicCalls{next, h.metrics} }
 	if h.client, err = ironic.New(ctx, config.ironic); err != nil {
-		return fmt.Errorf("ironic %s: %w", config.ironic.Endpoint, err)
+		return explainIronic(err)
 	}
 	h.origin = newOriginClient()
 	if err := h.acquireSite(config); err != nil {

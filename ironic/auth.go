@@ -5,8 +5,6 @@ package ironic
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"os"
 	"regexp"
 
@@ -34,7 +32,7 @@ func (c *Client) authenticateBy(auth Auth) (*tls.Config, error) {
 		return new(tls.Config), nil
 	case authBasic:
 		if auth.Username == "" || auth.Password == "" {
-			return nil, errors.New("http_basic needs a user and a password")
+			return nil, badConfig("Auth", authBasic, "needs a user and a password")
 		}
 		c.login = func(context.Context) (*gophercloud.ServiceClient, error) {
 			s, err := httpbasic.NewBareMetalHTTPBasic(httpbasic.EndpointOpts{
@@ -46,7 +44,7 @@ func (c *Client) authenticateBy(auth Auth) (*tls.Config, error) {
 	case authCloud:
 		return c.authenticateByCloud(auth)
 	}
-	return nil, fmt.Errorf("no such kind of authentication: %q; there are none, http_basic and cloud", auth.Kind)
+	return nil, badConfig("Auth", auth.Kind, "is none of none, http_basic and cloud")
 }
 
 // provided gives the service our HTTP client and name.
@@ -61,23 +59,23 @@ func (c *Client) provided(s *gophercloud.ServiceClient, err error) (*gophercloud
 
 func (c *Client) authenticateByCloud(auth Auth) (*tls.Config, error) {
 	if auth.Cloud == "" {
-		return nil, errors.New("no entry of clouds.yaml is named")
+		return nil, badConfig("Auth.Cloud", "", "names no entry of clouds.yaml")
 	}
 	where := []clouds.ParseOption{clouds.WithCloudName(auth.Cloud)}
 	if auth.CloudsFile != "" {
 		f, err := os.Open(auth.CloudsFile) // the parser would only say that it found no file
 		if err != nil {
-			return nil, fmt.Errorf("open clouds.yaml: %w", err)
+			return nil, badConfig("Auth.CloudsFile", auth.CloudsFile, "cannot be read: %w", err)
 		}
 		_ = f.Close()
 		where = append(where, clouds.WithLocations(auth.CloudsFile))
 	}
 	options, endpoint, tlsConfig, err := clouds.Parse(where...)
 	if err != nil {
-		return nil, fmt.Errorf("cloud %s: %s", auth.Cloud, yamlValue.ReplaceAllString(err.Error(), "(a value)"))
+		return nil, badConfig("Auth.Cloud", auth.Cloud, "cannot be used: %s", yamlValue.ReplaceAllString(err.Error(), "(a value)"))
 	}
 	if options.IdentityEndpoint == "" {
-		return nil, fmt.Errorf("cloud %s: clouds.yaml gives no auth_url", auth.Cloud)
+		return nil, badConfig("Auth.Cloud", auth.Cloud, "has no auth_url in clouds.yaml")
 	}
 	// A token given from outside cannot be renewed.
 	options.AllowReauth = options.TokenID == ""

@@ -205,8 +205,8 @@ func TestNewRefuses(t *testing.T) {
 		"strange clouds.yaml":  {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "rack", CloudsFile: strange}}, "cannot unmarshal"},
 		"no CA file":           {ironic.Config{Endpoint: url, CAFile: dir + "/none"}, "no such file"},
 		"empty CA file":        {ironic.Config{Endpoint: url, CAFile: empty}, "no PEM certificate"},
-		"half a pair":          {ironic.Config{Endpoint: url, ClientCert: empty}, "go together"},
-		"no pair":              {ironic.Config{Endpoint: url, ClientCert: empty, ClientKey: empty}, "client certificate"},
+		"half a pair":          {ironic.Config{Endpoint: url, ClientCert: empty}, "without the other"},
+		"no pair":              {ironic.Config{Endpoint: url, ClientCert: empty, ClientKey: empty}, "with its key"},
 		"negative timeout":     {ironic.Config{Endpoint: url, Timeout: -1}, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {

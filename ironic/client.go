@@ -4,8 +4,6 @@ package ironic
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -74,7 +72,7 @@ type Client struct {
 func New(ctx context.Context, cfg Config) (*Client, error) {
 	c := &Client{timeout: cfg.Timeout, userAgent: "ironic-edge"}
 	if cfg.Timeout < 0 {
-		return nil, fmt.Errorf("timeout %s is negative", cfg.Timeout)
+		return nil, badConfig("Timeout", cfg.Timeout.String(), "is negative")
 	}
 	if cfg.Timeout == 0 {
 		c.timeout = defaultTimeout
@@ -117,18 +115,18 @@ func apiURL(endpoint string, optional bool) (string, error) {
 		if optional {
 			return "", nil
 		}
-		return "", errors.New("no URL of Ironic's API is given")
+		return "", badConfig("Endpoint", "", "is no URL")
 	}
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil:
-		return "", errors.New("the URL of Ironic's API cannot be read") // the error would quote a password in it
+		return "", badConfig("Endpoint", "", "cannot be read as a URL") // it could hold a password
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return "", fmt.Errorf("the URL of Ironic's API, %s, is not http://host or https://host", u.Redacted())
+		return "", badConfig("Endpoint", u.Redacted(), "is not http://host or https://host")
 	case u.User != nil:
-		return "", fmt.Errorf("the URL of Ironic's API, %s, holds a user; use http_basic", u.Redacted())
+		return "", badConfig("Endpoint", u.Redacted(), "holds a user, which belongs to http_basic")
 	case u.RawQuery != "" || u.Fragment != "":
-		return "", fmt.Errorf("the URL of Ironic's API, %s, has a query or a fragment", u)
+		return "", badConfig("Endpoint", u.Redacted(), "has a query or a fragment")
 	}
 	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1") + "/v1/"
 	return u.String(), nil

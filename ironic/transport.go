@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -44,22 +43,22 @@ func addCertificates(config *tls.Config, cfg Config) error {
 	if cfg.CAFile != "" {
 		pem, err := os.ReadFile(cfg.CAFile)
 		if err != nil {
-			return fmt.Errorf("read CA file: %w", err)
+			return badConfig("CAFile", cfg.CAFile, "cannot be read: %w", err)
 		}
 		if config.RootCAs == nil {
 			config.RootCAs = x509.NewCertPool()
 		}
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("CA file %s holds no PEM certificate", cfg.CAFile)
+			return badConfig("CAFile", cfg.CAFile, "holds no PEM certificate")
 		}
 	}
 	if (cfg.ClientCert == "") != (cfg.ClientKey == "") {
-		return errors.New("a client certificate and its key go together")
+		return badConfig("ClientCert", cfg.ClientCert+cfg.ClientKey, "is a certificate or a key without the other")
 	}
 	if cfg.ClientCert != "" {
 		pair, err := tls.LoadX509KeyPair(cfg.ClientCert, cfg.ClientKey)
 		if err != nil {
-			return fmt.Errorf("load client certificate %s: %w", cfg.ClientCert, err)
+			return badConfig("ClientCert", cfg.ClientCert, "cannot be used with its key: %w", err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
