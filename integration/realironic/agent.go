@@ -43,6 +43,13 @@ func (s *Stubs) agent(uuid string) *agent {
 	return a
 }
 
+// forget ends what is known of a node's agent.
+func (s *Stubs) forget(uuid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.agents, uuid)
+}
+
 func (s *Stubs) agentURL(uuid string) string { return s.server.URL + "/agent/" + uuid }
 
 func (s *Stubs) serveAgent(w http.ResponseWriter, r *http.Request) {

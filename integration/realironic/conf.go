@@ -89,7 +89,7 @@ func writeConf(r Release, program, dir, apiURL, httpURL, port string, s *Stubs, 
 	)
 	section("api", "host_ip = 127.0.0.1", "port = "+port, "public_endpoint = "+apiURL, "api_workers = 1")
 	section("service_catalog", "auth_type = none", "endpoint_override = "+apiURL)
-	section("database", "connection = sqlite:///"+dir+"/ironic.sqlite")
+	section("database", "connection = sqlite:///"+dir+"/ironic.sqlite?timeout=60")
 	section("oslo_concurrency", "lock_path = "+dir+"/lock")
 	section("json_rpc", "auth_strategy = noauth")
 	section("dhcp", "dhcp_provider = none")

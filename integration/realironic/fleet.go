@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync"
 )
 
@@ -34,6 +36,15 @@ func Fleet(ctx context.Context, i *Ironic, cases []Case) ([]*Node, error) {
 			free <- struct{}{}
 			defer func() { <-free }()
 			n, err := drive(ctx, i, c)
+			for range 2 {
+				// SQLite gives up at once where waiting could not help two transactions that both want to write.
+				if err == nil || !strings.Contains(err.Error(), "database is locked") {
+					break
+				}
+				if err = remove(ctx, i, c.Name); err == nil {
+					n, err = drive(ctx, i, c)
+				}
+			}
 			if err != nil {
 				errs[j] = fmt.Errorf("ironic %s: node %s, wanted state %q: %w", i.Release, c.Name, c.State, err)
 				return
@@ -71,6 +82,21 @@ func drive(ctx context.Context, i *Ironic, c Case) (*Node, error) {
 		return nil, fmt.Errorf("%w: %s", errUnexpected, last)
 	}
 	return n, nil
+}
+
+// remove takes a node away, whatever state it is in, so that its case can be driven anew.
+func remove(ctx context.Context, i *Ironic, name string) error {
+	uuid, _ := identity(name)
+	n := &Node{Case: name, UUID: uuid, ironic: i, api: i.API, stubs: i.Stubs}
+	if err := maintenance(ctx, n); err != nil {
+		return fmt.Errorf("remove: %w", err)
+	}
+	i.Stubs.forget(uuid)
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	return poll(ctx, pollInterval, func() (bool, error) {
+		return i.API.do(ctx, http.MethodDelete, "/v1/nodes/"+uuid, nil, nil) == nil, nil
+	})
 }
 
 func within(ctx context.Context, n *Node, s step) error {
