@@ -52,17 +52,19 @@ var inspectCases = []Case{
 		Steps: steps(toManageable, []step{request("inspect"), until("inspect failed")})},
 	{Name: "inspect-failed-hook", Only: Release39, State: "inspect failed",
 		Steps: steps(toManageable, []step{request("inspect"), until("inspect wait"),
-			inspected(map[string]any{"inventory": inventory, "error": "the ramdisk says so"}), until("inspect failed")})},
+			inspected("the ramdisk says so"), until("inspect failed")})},
 	{Name: "manageable-inspected", Only: Release39, State: "manageable",
 		Steps: steps(toManageable, []step{request("inspect"), until("inspect wait"),
-			inspected(map[string]any{"inventory": inventory}), until("manageable")})},
+			inspected(""), until("manageable")})},
 }
 
 // inventory is the least that the default inspection hooks want.
-var inventory = map[string]any{
-	"interfaces": []map[string]any{{"name": "eth0", "mac_address": "52:54:00:00:00:01", "ipv4_address": "192.0.2.2", "has_carrier": true}},
-	"cpu":        map[string]any{"count": 1, "architecture": "x86_64"}, "memory": map[string]any{"physical_mb": 1024},
-	"disks": []map[string]any{}, "boot": map[string]any{"current_boot_mode": "bios", "pxe_interface": "52:54:00:00:00:01"},
+func inventory(mac string) map[string]any {
+	return map[string]any{
+		"interfaces": []map[string]any{{"name": "eth0", "mac_address": mac, "ipv4_address": "192.0.2.2", "has_carrier": true}},
+		"cpu":        map[string]any{"count": 1, "architecture": "x86_64"}, "memory": map[string]any{"physical_mb": 1024},
+		"disks": []map[string]any{}, "boot": map[string]any{"current_boot_mode": "bios", "pxe_interface": mac},
+	}
 }
 
 var toRescue = []step{request("rescue", "rescue_password", "secret"), until("rescue wait"), agentUntil("rescue")}

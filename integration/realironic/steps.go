@@ -184,9 +184,14 @@ func maintenance(ctx context.Context, n *Node) error {
 	return n.api.do(ctx, http.MethodPut, "/v1/nodes/"+n.UUID+"/maintenance", map[string]any{"reason": "test"}, nil)
 }
 
-// inspected is the agent's report at the end of an inspection (releases with inspection by agent).
-func inspected(body map[string]any) step {
+// inspected is the agent's report at the end of an inspection (releases with inspection by agent), with an error if there
+// is one. It names the node's own address, by which Ironic looks for the node.
+func inspected(failure string) step {
 	return func(ctx context.Context, n *Node) error {
+		body := map[string]any{"inventory": inventory(n.MACs[0])}
+		if failure != "" {
+			body["error"] = failure
+		}
 		return n.api.do(ctx, http.MethodPost, "/v1/continue_inspection?node_uuid="+n.UUID, body, nil)
 	}
 }
