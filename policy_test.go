@@ -47,13 +47,14 @@ func packages(t *testing.T) []listed {
 // arrows says what a package may import: packages of this module by their path in it, others by a prefix. What is not
 // named here may import the standard library only.
 var arrows = map[string][]string{
-	"ipxe":              {},
-	"ipxe/ipxetest":     {},
-	"cache":             {},
-	"cache/lookup":      {"cache", "github.com/dgraph-io/ristretto/v2"},
-	"ironic":            {"ipxe", "github.com/gophercloud/gophercloud/v2"},
-	"ironic/ironictest": {},
-	"caddymodule": {"ipxe", "ipxe/ipxetest", "ironic", "ironic/ironictest", "cache", "cache/lookup", "github.com/caddyserver/caddy/v2",
+	"ipxe":                 {},
+	"ipxe/ipxetest":        {},
+	"cache":                {},
+	"cache/lookup":         {"cache", "github.com/dgraph-io/ristretto/v2"},
+	"ironic":               {"ipxe", "github.com/gophercloud/gophercloud/v2"},
+	"ironic/ironictest":    {},
+	"caddymodule/handover": {"github.com/caddyserver/caddy/v2", "go.uber.org/zap", "golang.org/x/sys"},
+	"caddymodule": {"caddymodule/handover", "ipxe", "ipxe/ipxetest", "ironic", "ironic/ironictest", "cache", "cache/lookup", "github.com/caddyserver/caddy/v2",
 		"go.uber.org/zap", "go.opentelemetry.io/otel", "github.com/prometheus/client_golang", "github.com/spf13/cobra"},
 	"cmd/xcaddy-build": {"caddymodule", "github.com/caddyserver/caddy/v2"},
 }
