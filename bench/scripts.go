@@ -34,7 +34,7 @@ func scripts(ctx context.Context, args []string) error {
 	defer os.RemoveAll(dir)
 	stand := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
 	defer stand.Close()
-	edge, stopEdge, err := startEdge(ctx, dir, stand.URL)
+	edge, files, stopEdge, err := startEdge(ctx, dir, stand.URL)
 	if err != nil {
 		return err
 	}
@@ -50,65 +50,91 @@ func scripts(ctx context.Context, args []string) error {
 	defer stopNginx()
 
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "%d connections, %d rounds of %d s\tironic-edge\tnginx\tratio\t\n", connections, *rounds, *seconds)
+	fmt.Fprintf(table, "%d connections, %d rounds of %d s\tironic-edge\tnginx\tratio\tCaddy's file_server\t\n", connections, *rounds, *seconds)
+	urls := []string{target, nginx + "/script", files + "/script"}
 	for _, l := range loads {
-		var ours, theirs []float64
+		rates := make([][]float64, len(urls))
 		for range *rounds {
-			for _, one := range []struct {
-				url  string
-				into *[]float64
-			}{{target, &ours}, {nginx + "/script", &theirs}} {
-				rate, err := l.run(ctx, one.url, *seconds)
+			for i, url := range urls {
+				rate, err := l.run(ctx, url, *seconds)
 				if err != nil {
 					return err
 				}
-				*one.into = append(*one.into, rate)
+				rates[i] = append(rates[i], rate)
 			}
 		}
-		fmt.Fprintf(table, "%s\t%.0f/s\t%.0f/s\t%.2f\t\n", l.name, median(ours), median(theirs), median(ours)/median(theirs))
+		ours, theirs := median(rates[0]), median(rates[1])
+		fmt.Fprintf(table, "%s\t%.0f/s\t%.0f/s\t%.2f\t%.0f/s\t\n", l.name, ours, theirs, ours/theirs, median(rates[2]))
 		if *api != "" && l.name == loads[0].name {
 			rate, err := l.run(ctx, *api, *seconds)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(table, "  and ironic-api's node reads\t\t%.0f/s\t%.0f\t\n", rate, median(ours)/rate)
+			fmt.Fprintf(table, "  and ironic-api's node reads\t\t%.0f/s\t%.0f\t\t\n", rate, ours/rate)
 		}
 	}
 	return table.Flush()
 }
 
-// startEdge builds and runs the binary with one boot site and returns the site's URL.
-func startEdge(ctx context.Context, dir, ironic string) (string, func(), error) {
+// startEdge builds and runs the binary with a boot site and, as a second peer, one that serves the files in dir. It
+// returns the URLs of both.
+func startEdge(ctx context.Context, dir, ironic string) (edge, files string, stop func(), err error) {
 	binary := filepath.Join(dir, "ironic-edge")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/xcaddy-build")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", nil, fmt.Errorf("go build: %w: %s", err, out)
+		return "", "", nil, fmt.Errorf("go build: %w: %s", err, out)
 	}
-	address, err := freeAddress()
-	if err != nil {
-		return "", nil, err
+	var addresses [2]string
+	for i := range addresses {
+		if addresses[i], err = freeAddress(); err != nil {
+			return "", "", nil, err
+		}
 	}
+	edge, files = "http://"+addresses[0], "http://"+addresses[1]
 	config := filepath.Join(dir, "Caddyfile")
-	text := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n\tlog {\n\t\tlevel WARN\n\t}\n}\nhttp://%s {\n\tironic_edge {\n\t\tironic %s\n\t\tpublic_url http://%[1]s\n\t}\n}\n",
-		address, ironic)
+	text := fmt.Sprintf(caddyfile, edge, ironic, files, dir)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	cmd := exec.CommandContext(ctx, binary, "run", "--adapter", "caddyfile", "--config", config)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
-	stop := func() {
+	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	}
-	if err := answers(ctx, "http://"+address+"/boot.ipxe"); err != nil {
+	if err := answers(ctx, edge+"/boot.ipxe"); err != nil {
 		stop()
-		return "", nil, err
+		return "", "", nil, err
 	}
-	return "http://" + address, stop, nil
+	return edge, files, stop, nil
 }
+
+const caddyfile = `{
+	admin off
+	persist_config off
+	log {
+		level ERROR
+	}
+	servers {
+		listener_wrappers {
+			ironic_edge
+		}
+	}
+}
+%[1]s {
+	ironic_edge {
+		ironic %[2]s
+		public_url %[1]s
+	}
+}
+%[3]s {
+	root %[4]s
+	file_server
+}
+`
 
 func download(ctx context.Context, url, file string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
