@@ -34,7 +34,7 @@ func scripts(ctx context.Context, args []string) error {
 	defer os.RemoveAll(dir)
 	stand := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
 	defer stand.Close()
-	edge, files, stopEdge, err := startEdge(ctx, dir, stand.URL)
+	edge, least, stopEdge, err := startEdge(ctx, dir, stand.URL)
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,8 @@ func scripts(ctx context.Context, args []string) error {
 	defer stopNginx()
 
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "%d connections, %d rounds of %d s\tironic-edge\tnginx\tratio\tCaddy's file_server\t\n", connections, *rounds, *seconds)
-	urls := []string{target, nginx + "/script", files + "/script"}
+	fmt.Fprintf(table, "%d connections, %d rounds of %d s\tironic-edge\tnginx\tratio\tCaddy's respond\t\n", connections, *rounds, *seconds)
+	urls := []string{target, nginx + "/script", least + "/"}
 	for _, l := range loads {
 		rates := make([][]float64, len(urls))
 		for range *rounds {
@@ -76,9 +76,9 @@ func scripts(ctx context.Context, args []string) error {
 	return table.Flush()
 }
 
-// startEdge builds and runs the binary with a boot site and, as a second peer, one that serves the files in dir. It
-// returns the URLs of both.
-func startEdge(ctx context.Context, dir, ironic string) (edge, files string, stop func(), err error) {
+// startEdge builds and runs the binary with a boot site and, as a second peer, one that answers with a word: less this
+// server cannot do. It returns the URLs of both.
+func startEdge(ctx context.Context, dir, ironic string) (edge, least string, stop func(), err error) {
 	binary := filepath.Join(dir, "ironic-edge")
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/xcaddy-build")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -90,9 +90,9 @@ func startEdge(ctx context.Context, dir, ironic string) (edge, files string, sto
 			return "", "", nil, err
 		}
 	}
-	edge, files = "http://"+addresses[0], "http://"+addresses[1]
+	edge, least = "http://"+addresses[0], "http://"+addresses[1]
 	config := filepath.Join(dir, "Caddyfile")
-	text := fmt.Sprintf(caddyfile, edge, ironic, files, dir)
+	text := fmt.Sprintf(caddyfile, edge, ironic, least)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return "", "", nil, err
 	}
@@ -109,7 +109,7 @@ func startEdge(ctx context.Context, dir, ironic string) (edge, files string, sto
 		stop()
 		return "", "", nil, err
 	}
-	return edge, files, stop, nil
+	return edge, least, stop, nil
 }
 
 const caddyfile = `{
@@ -131,8 +131,7 @@ const caddyfile = `{
 	}
 }
 %[3]s {
-	root %[4]s
-	file_server
+	respond OK
 }
 `
 
