@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package disk
+
+import (
+	"context"
+	"errors"
+	"hash"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ironic-edge/ironic-edge/cache"
+)
+
+// fill brings an object's missing blocks from its origin, by one stream or several. It holds one use of its object, and
+// ends when the object is whole, when its origin has another, or when it gives up.
+type fill struct {
+	o      *Object
+	origin cache.Origin
+	ctx    context.Context // the store's; ended by stop
+	stop   context.CancelFunc
+
+	// Guarded by Object.mu.
+	members int // goroutines at work
+	streams []*stream
+	ranges  bool  // the origin serves ranges, so that streams may begin anywhere
+	cursor  int64 // block from which read-ahead looks for what is missing
+	ended   bool
+
+	digesting sync.Mutex // held by who hashes
+	hash      hash.Hash
+	hashed    int64 // bytes
+}
+
+// stream is one transfer of consecutive bytes.
+type stream struct {
+	pos int64 // next byte
+	end int64 // where it is to stop; -1: where the object ends. Guarded by Object.mu
+}
+
+// segment is how many blocks one request asks for: large enough to make the round trip between two requests of a stream
+// small beside the transfer, small enough that what is waited for is soon its turn.
+const segment = 8
+
+// startFill begins or goes on to fill an object. The part, if there is one, is the first answer of the origin. The
+// caller has a use of the object, which the fill takes over.
+func (s *Store) startFill(o *Object, origin cache.Origin, part *cache.Part) {
+	f := &fill{o: o, origin: origin, ranges: o.validator.Strong(), members: 1}
+	f.ctx, f.stop = context.WithCancel(s.ctx)
+	if o.digest != nil {
+		f.hash = o.digest.New()
+	}
+	s.fills.Add(1)
+	s.counters.filling.Add(1)
+	o.mu.Lock()
+	o.fill, o.gone = f, nil
+	if part != nil {
+		f.ranges = f.ranges && part.Ranges
+		st := &stream{pos: part.First, end: -1}
+		if part.Length >= 0 {
+			st.end = part.First + part.Length
+		}
+		f.claimLocked(st)
+		f.runLocked(st, part)
+	}
+	if slices.Contains(o.state, unchecked) {
+		f.members++
+		go f.check() // ends when every block is checked, or the store is closed
+	}
+	o.mu.Unlock()
+	f.leave()
+}
+
+// leave is called by each of the fill's goroutines when it has nothing more to do; the last one ends the fill.
+func (f *fill) leave() {
+	o := f.o
+	o.mu.Lock()
+	f.startLocked()
+	f.members--
+	last := f.members == 0
+	f.ended = last
+	complete := last && o.size >= 0 && o.present == o.blocks(o.size) && o.gone == nil
+	o.mu.Unlock()
+	if !last {
+		return
+	}
+	if complete {
+		f.finish()
+	}
+	f.stop()
+	o.mu.Lock()
+	o.fill = nil
+	if !o.whole && o.gone == nil {
+		o.gone = errIdle
+	}
+	o.changedLocked()
+	o.mu.Unlock()
+	o.Release()
+	o.store.counters.filling.Add(-1)
+	o.store.fills.Done()
+}
+
+// check checks the blocks that were there before the process began.
+func (f *fill) check() {
+	defer f.leave()
+	for f.ctx.Err() == nil {
+		f.o.mu.Lock()
+		i := slices.Index(f.o.state, unchecked)
+		if i >= 0 {
+			f.o.state[i] = claimed
+		}
+		f.o.mu.Unlock()
+		if i < 0 {
+			return
+		}
+		f.o.check(int64(i))
+	}
+}
+
+// startLocked starts as many streams as are useful: first to what is waited for, then to what comes next.
+func (f *fill) startLocked() {
+	if f.ended || f.o.gone != nil || f.ctx.Err() != nil {
+		return
+	}
+	for len(f.streams) < f.limit() {
+		st := f.pickLocked()
+		if st == nil {
+			return
+		}
+		f.claimLocked(st)
+		f.runLocked(st, nil)
+	}
+}
+
+func (f *fill) limit() int {
+	if f.ranges {
+		return f.o.store.options.Parallel
+	}
+	return 1
+}
+
+// pickLocked chooses the next segment; nil if there is none.
+func (f *fill) pickLocked() *stream {
+	o := f.o
+	if !f.ranges || o.size < 0 {
+		for i, s := range o.state { // an origin without ranges sends all of it again
+			if s == absent {
+				return &stream{pos: int64(i) * o.block, end: -1}
+			}
+		}
+		if o.size < 0 {
+			return &stream{pos: int64(len(o.state)) * o.block, end: -1}
+		}
+		return nil
+	}
+	for _, offset := range o.waiting {
+		i := offset / o.block
+		if i >= int64(len(o.state)) {
+			continue
+		}
+		switch o.state[i] {
+		case absent:
+			return f.segmentLocked(i)
+		case claimed:
+			if st := f.takeOverLocked(i); st != nil {
+				return st
+			}
+		}
+	}
+	n := int64(len(o.state))
+	for k := range n {
+		if i := (f.cursor + k) % n; o.state[i] == absent {
+			return f.segmentLocked(i)
+		}
+	}
+	return nil
+}
+
+// segmentLocked is the run of missing blocks that begins at one, as far as a request should go.
+func (f *fill) segmentLocked(first int64) *stream {
+	o := f.o
+	end := first
+	for end < int64(len(o.state)) && end-first < segment && o.state[end] == absent {
+		end++
+	}
+	f.cursor = end % int64(len(o.state))
+	return &stream{pos: first * o.block, end: min(end*o.block, o.size)}
+}
+
+// takeOverLocked cuts a stream short in favour of a new one if a block that is waited for is not soon its turn.
+func (f *fill) takeOverLocked(i int64) *stream {
+	for _, st := range f.streams {
+		at := st.pos / f.o.block
+		if end := st.end; end > i*f.o.block && at+2 <= i {
+			st.end = i * f.o.block
+			return &stream{pos: i * f.o.block, end: end}
+		}
+	}
+	return nil
+}
+
+// claimLocked marks what a stream will bring.
+func (f *fill) claimLocked(st *stream) {
+	o := f.o
+	f.growLocked(st.end)
+	for i := st.pos / o.block; i < int64(len(o.state)) && (st.end < 0 || i*o.block < st.end); i++ {
+		if o.state[i] == absent {
+			o.state[i] = claimed
+		}
+	}
+	f.streams = append(f.streams, st)
+}
+
+// growLocked makes room for the states of an object whose length is not known.
+func (f *fill) growLocked(end int64) {
+	if n := f.o.blocks(end); end >= 0 && n > int64(len(f.o.state)) {
+		f.o.state = append(f.o.state, make([]blockState, n-int64(len(f.o.state)))...)
+	}
+}
+
+// runLocked runs a stream.
+func (f *fill) runLocked(st *stream, part *cache.Part) {
+	f.members++
+	go func() { // ends when the stream is at its end, has failed for good, or the store is closed
+		defer f.leave()
+		err := f.transfer(st, part)
+		o := f.o
+		if errors.Is(err, ErrNotStored) || errors.Is(err, ErrChanged) {
+			o.store.drop(o) // whoever asks next begins anew
+		}
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		f.streams = slices.DeleteFunc(f.streams, func(s *stream) bool { return s == st })
+		f.disclaimLocked(st)
+		if err != nil && o.gone == nil {
+			o.gone = err
+			f.stop()
+		}
+		o.changedLocked()
+	}()
+}
+
+// disclaimLocked gives back what a stream did not bring.
+func (f *fill) disclaimLocked(st *stream) {
+	o := f.o
+	for i := st.pos / o.block; i < int64(len(o.state)) && (st.end < 0 || i*o.block < st.end); i++ {
+		if o.state[i] == claimed {
+			o.state[i] = absent
+		}
+	}
+}
+
+// patience is how long a fill goes on without a byte: while a client waits, and while nobody does. What is there is kept;
+// whoever asks next starts it again.
+const (
+	patience     = 10 * time.Minute
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = 10 * time.Second
+)
+
+// transfer brings a stream to its end, over as many connections as it takes. The error is that for which the fill ends.
+func (f *fill) transfer(st *stream, part *cache.Part) error {
+	backoff := firstBackoff
+	progress := time.Now()
+	for {
+		before := st.pos
+		done, err := f.attempt(st, part)
+		part = nil
+		if done || f.ctx.Err() != nil {
+			return nil
+		}
+		if err == nil && st.pos > before {
+			continue
+		}
+		var changed *cache.ChangedError
+		var answer *cache.OriginError
+		var local *storeError
+		switch {
+		case errors.As(err, &changed):
+			if changed.Part != nil {
+				_ = changed.Part.Body.Close()
+			}
+			return ErrChanged
+		case errors.As(err, &local):
+			return f.giveUp(local)
+		case errors.As(err, &answer) && !answer.Temporary:
+			return err
+		}
+		if st.pos > before {
+			backoff, progress = firstBackoff, time.Now()
+		} else if time.Since(progress) > patience {
+			return err
+		}
+		f.o.store.counters.resumed.Add(1)
+		pause := backoff + jitter(backoff)
+		if answer != nil && answer.RetryAfter > 0 {
+			pause = min(answer.RetryAfter, patience)
+		}
+		if !sleep(f.ctx, pause) {
+			return nil
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+// giveUp ends the storing of an object that cannot be written. What its clients still need they get from the origin.
+func (f *fill) giveUp(err *storeError) error {
+	f.o.store.log.Warn("an object cannot be stored; it is passed on from its origin", slog.String("object", f.o.id),
+		slog.Any("error", err))
+	f.o.store.counters.notStored.Add(1)
+	return ErrNotStored
+}
+
+// sleep waits, unless the context ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

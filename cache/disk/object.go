@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package disk
+
+import (
+	"container/list"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ironic-edge/ironic-edge/cache"
+)
+
+// Errors of objects.
+var (
+	// ErrNotStored is the end of what the store has of an object and will have: its fill cannot be stored. Reader reads on
+	// from the origin.
+	ErrNotStored = errors.New("the object is not stored any further")
+	// ErrBad is an object whose bytes were not what they should be. It is in quarantine.
+	ErrBad = errors.New("the object is bad")
+	// ErrChanged is an object that its origin does not have any more, so that it cannot be completed.
+	ErrChanged = errors.New("the origin has another object now")
+	// ErrClosed is a store that was closed.
+	ErrClosed = errors.New("the store is closed")
+
+	errIdle = errors.New("the object is not being filled")
+)
+
+// blockState is what is known of a block.
+type blockState uint8
+
+const (
+	absent    blockState = iota
+	claimed              // a stream is on its way to it
+	unchecked            // it was there before the process began
+	present
+)
+
+// Object is the bytes of one content. Store.Get and Store.Create hand it out; Release gives it back. It may be used by
+// many goroutines at once.
+type Object struct {
+	store *Store
+	id    string
+	block int64
+
+	validator cache.Validator
+	digest    *cache.Digest
+	identity  string
+
+	// Guarded by Store.mu.
+	keys     map[string]json.RawMessage
+	users    int // handles that were not released, and the fill
+	element  *list.Element
+	reserved int64
+	removed  bool
+	touched  time.Time // when the last use was last written down
+
+	lastUse atomic.Int64 // Unix seconds
+	saving  sync.Mutex   // held while the sidecar is written
+
+	mu       sync.Mutex
+	size     int64         // -1: not known yet
+	state    []blockState  // nil if whole
+	present  int64         // blocks that are there
+	whole    bool          // every byte is there and the digest is right
+	durable  bool          // and the sidecar says so
+	gone     error         // why no more bytes will come, if so
+	progress chan struct{} // closed at every change
+	waiting  []int64       // offsets that are waited for, the longest wait first
+	fill     *fill
+	origin   cache.Origin
+	data     *os.File // open while there are users
+	sums     *os.File
+	created  time.Time
+}
+
+// Size is the object's length in bytes, -1 if that is not known yet.
+func (o *Object) Size() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.size
+}
+
+// Validator is by what the origin knows the object.
+func (o *Object) Validator() cache.Validator { return o.validator }
+
+// Whole reports whether every byte is there and right.
+func (o *Object) Whole() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.whole
+}
+
+// Stored is how many bytes are there.
+func (o *Object) Stored() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.whole {
+		return o.size
+	}
+	n := o.present * o.block
+	if o.size >= 0 {
+		n = min(n, o.size)
+	}
+	return n
+}
+
+// Filling reports whether bytes are on their way, and the error for which no more will come.
+func (o *Object) Filling() (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.fill != nil, o.gone
+}
+
+// AwaitSize returns the length, waiting until it is known.
+func (o *Object) AwaitSize(ctx context.Context) (int64, error) {
+	for {
+		o.mu.Lock()
+		size, gone, progress := o.size, o.gone, o.progress
+		o.mu.Unlock()
+		if size >= 0 {
+			return size, nil
+		}
+		if gone != nil {
+			return -1, gone
+		}
+		select {
+		case <-progress:
+		case <-ctx.Done():
+			return -1, ctx.Err()
+		}
+	}
+}
+
+// Await returns how many bytes can be read at an offset, at most want, waiting until it is one at least. At the end of
+// the object the error is io.EOF.
+func (o *Object) Await(ctx context.Context, offset, want int64) (int64, error) {
+	for {
+		o.mu.Lock()
+		n, err := o.readyLocked(offset, want)
+		if n > 0 || err != nil {
+			o.mu.Unlock()
+			return n, err
+		}
+		if i := offset / o.block; i < int64(len(o.state)) && o.state[i] == unchecked {
+			o.state[i] = claimed
+			o.mu.Unlock()
+			o.check(i)
+			continue
+		}
+		progress := o.progress
+		o.waiting = append(o.waiting, offset)
+		if o.fill != nil {
+			o.fill.startLocked()
+		}
+		o.mu.Unlock()
+		select {
+		case <-progress:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		o.mu.Lock()
+		i := slices.Index(o.waiting, offset)
+		o.waiting = slices.Delete(o.waiting, i, i+1)
+		o.mu.Unlock()
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// readyLocked is Await without waiting: no bytes and no error mean that they may come.
+func (o *Object) readyLocked(offset, want int64) (int64, error) {
+	switch {
+	case offset < 0:
+		return 0, fmt.Errorf("offset %d", offset)
+	case o.size >= 0 && offset >= o.size:
+		return 0, io.EOF
+	case o.whole:
+		return min(want, o.size-offset), nil
+	}
+	end := offset
+	for i := offset / o.block; i < int64(len(o.state)) && end < offset+want && o.visibleLocked(i); i++ {
+		end = (i + 1) * o.block
+	}
+	if o.size >= 0 {
+		end = min(end, o.size)
+	}
+	if end > offset {
+		return min(want, end-offset), nil
+	}
+	return 0, o.gone
+}
+
+// visibleLocked reports whether a block may be given out. The last one of an object with a digest may not before all
+// have been seen to be right.
+func (o *Object) visibleLocked(i int64) bool {
+	return o.state[i] == present && (o.digest == nil || o.size < 0 || i != (o.size-1)/o.block)
+}
+
+// check decides over a block that was there before the process began, and that its caller claimed.
+func (o *Object) check(i int64) {
+	first, last := i*o.block, (i+1)*o.block
+	if size := o.Size(); size >= 0 {
+		last = min(last, size)
+	}
+	want, there := readSum(o.sums, i)
+	sum, err := sumOf(o.data, first, last-first)
+	good := there && err == nil && sum == want
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if good {
+		o.state[i] = present
+		o.present++
+	} else {
+		o.state[i] = absent
+		o.store.counters.badBlocks.Add(1)
+	}
+	o.changedLocked()
+	if o.fill != nil {
+		o.fill.startLocked()
+	}
+}
+
+// changedLocked wakes everybody who waits.
+func (o *Object) changedLocked() {
+	close(o.progress)
+	o.progress = make(chan struct{})
+}
+
+// ReadAt reads bytes that Await said are there.
+func (o *Object) ReadAt(p []byte, offset int64) (int, error) { return o.data.ReadAt(p, offset) }
+
+// blocks is how many blocks a length has.
+func (o *Object) blocks(size int64) int64 { return (size + o.block - 1) / o.block }
+
+// open opens the object's files, for its first user.
+func (o *Object) open() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.data != nil {
+		return nil
+	}
+	data, err := o.store.root.OpenFile(dataPath(o.id), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	sums, err := o.store.root.OpenFile(sumsPath(o.id), os.O_RDWR, 0)
+	if err != nil {
+		return errors.Join(err, data.Close())
+	}
+	o.data, o.sums = data, sums
+	if o.state == nil && !o.whole { // what another process has left
+		o.state = make([]blockState, o.blocks(o.size))
+		for i, there := range readSums(sums, int64(len(o.state))) {
+			if there {
+				o.state[i] = unchecked
+			}
+		}
+	}
+	return nil
+}
+
+// close closes the files, after the last user.
+func (o *Object) close() {
+	o.mu.Lock()
+	data, sums := o.data, o.sums
+	o.data, o.sums = nil, nil
+	o.mu.Unlock()
+	if data != nil {
+		_ = data.Close()
+		_ = sums.Close()
+	}
+}
+
+// Release gives the object back. It must not be used afterwards.
+func (o *Object) Release() { o.store.release(o) }
+
+// sidecarLocked is what the object's sidecar should say. Store.mu is held; Object.mu is not.
+func (o *Object) sidecarLocked() *sidecar {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := &sidecar{Format: format, Size: o.size, Block: o.block, Whole: o.durable, Validator: o.validator, Identity: o.identity,
+		Keys: make(map[string]json.RawMessage, len(o.keys))}
+	if o.digest != nil {
+		s.Digest = o.digest.String()
+	}
+	for key, info := range o.keys {
+		s.Keys[key] = info
+	}
+	return s
+}

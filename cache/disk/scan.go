@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package disk
+
+import (
+	"cmp"
+	"context"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ironic-edge/ironic-edge/cache"
+)
+
+// scan takes up what another process has left: objects with their keys, by last use. What has no sidecar is removed.
+func (s *Store) scan() error {
+	type found struct {
+		o    *Object
+		used time.Time
+	}
+	var all []found
+	files := s.root.FS()
+	directories, err := fs.ReadDir(files, "objects")
+	if err != nil {
+		return err
+	}
+	for _, d := range directories {
+		if !d.IsDir() || len(d.Name()) != 2 {
+			continue
+		}
+		entries, err := fs.ReadDir(files, "objects/"+d.Name())
+		if err != nil {
+			return err
+		}
+		names := make(map[string]fs.DirEntry, len(entries))
+		for _, e := range entries {
+			names[e.Name()] = e
+		}
+		for name, e := range names {
+			id, isSidecar := strings.CutSuffix(name, ".json")
+			if !isSidecar {
+				if base, _, _ := strings.Cut(name, "."); names[base+".json"] == nil || strings.HasSuffix(name, ".new") {
+					_ = s.root.Remove("objects/" + d.Name() + "/" + name) // it is nothing, and scanned again next time
+				}
+				continue
+			}
+			if o := s.restore(id, names[id]); o != nil {
+				info, err := e.Info()
+				if err != nil {
+					return err
+				}
+				all = append(all, found{o, info.ModTime()})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b found) int { return cmp.Or(a.used.Compare(b.used), cmp.Compare(a.o.id, b.o.id)) })
+	for _, f := range all {
+		s.adopt(f.o, f.used)
+	}
+	return s.makeRoom(0)
+}
+
+// restore makes an object of its sidecar. Nil: it cannot be used and was removed.
+func (s *Store) restore(id string, data fs.DirEntry) *Object {
+	side, err := readSidecar(s.root, id)
+	var digest *cache.Digest
+	if err == nil && side.Digest != "" {
+		digest, err = parseDigest(side.Digest)
+	}
+	if err != nil || data == nil || side.Size < 0 || len(id) != 32 {
+		if err != nil {
+			s.log.Warn("an object's sidecar cannot be used; the object is removed", slog.String("object", id), slog.Any("error", err))
+		}
+		s.unlink(path.Base(id))
+		return nil
+	}
+	o := &Object{store: s, id: id, block: side.Block, validator: side.Validator, digest: digest, identity: side.Identity,
+		size: side.Size, progress: make(chan struct{}), reserved: side.Size, gone: errIdle}
+	o.keys = side.Keys
+	if info, err := data.Info(); side.Whole && err == nil && info.Size() == side.Size {
+		o.whole, o.durable, o.gone = true, true, nil
+	}
+	return o
+}
+
+func parseDigest(s string) (*cache.Digest, error) {
+	algorithm, sum, _ := strings.Cut(s, ":")
+	return cache.ParseDigest(algorithm, sum)
+}
+
+// adopt puts an object into the index.
+func (s *Store) adopt(o *Object, used time.Time) {
+	keys := o.keys
+	s.insertLocked(o) // nobody else has the store yet
+	o.touched = used
+	o.lastUse.Store(used.Unix())
+	s.used += o.reserved
+	for key, info := range keys {
+		if old := s.keys[key]; old != nil {
+			delete(old.keys, key)
+		}
+		s.keys[key] = o
+		o.keys[key] = info
+	}
+	if len(o.keys) == 0 {
+		s.dropLocked(o)
+	}
+}
+
+// samples is how many objects are looked at when the process begins.
+const samples = 64
+
+// sample checks a block of some objects, so that a disk that rots is noticed.
+func (s *Store) sample() {
+	s.mu.Lock()
+	objects := make([]*Object, 0, samples)
+	for _, o := range s.objects { // in no order
+		if o.durable && len(objects) < samples {
+			objects = append(objects, o)
+		}
+	}
+	s.mu.Unlock()
+	for _, o := range objects {
+		if s.ctx.Err() != nil {
+			return
+		}
+		if o.size > 0 && s.use(o) {
+			if i := rand.N(o.blocks(o.size)); !o.good(i) {
+				s.quarantine(o, "a block is not what was written")
+			}
+			s.release(o)
+		}
+	}
+}
+
+// good compares a block of a whole object with its checksum.
+func (o *Object) good(i int64) bool {
+	want, there := readSum(o.sums, i)
+	sum, err := sumOf(o.data, i*o.block, min((i+1)*o.block, o.size)-i*o.block)
+	return there && err == nil && sum == want
+}
+
+// Scrub compares every block of every whole object with its checksum and takes the bad ones out. Progress is told after
+// each object. It returns how many objects were looked at and how many of them were bad.
+func (s *Store) Scrub(ctx context.Context, progress func(done, of int)) (checked, bad int, err error) {
+	s.mu.Lock()
+	objects := make([]*Object, 0, len(s.objects))
+	for _, o := range s.objects {
+		objects = append(objects, o)
+	}
+	s.mu.Unlock()
+	for n, o := range objects {
+		if o.Whole() && s.use(o) {
+			checked++
+			for i := range o.blocks(o.size) {
+				if err := ctx.Err(); err != nil {
+					s.release(o)
+					return checked, bad, err
+				}
+				if !o.good(i) {
+					bad++
+					s.quarantine(o, "a block is not what was written")
+					break
+				}
+			}
+			s.release(o)
+		}
+		if progress != nil {
+			progress(n+1, len(objects))
+		}
+	}
+	return checked, bad, nil
+}
+
+// pruneQuarantine removes all but the newest bad objects.
+func (s *Store) pruneQuarantine() {
+	entries, err := fs.ReadDir(s.root.FS(), "quarantine")
+	if err != nil {
+		return
+	}
+	type bad struct {
+		id   string
+		when time.Time
+	}
+	var all []bad
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && !strings.Contains(e.Name(), ".") {
+			all = append(all, bad{e.Name(), info.ModTime()})
+		}
+	}
+	slices.SortFunc(all, func(a, b bad) int { return b.when.Compare(a.when) })
+	for i := maxQuarantine; i < len(all); i++ {
+		for _, ending := range []string{"", ".sums", ".json"} {
+			_ = s.root.Remove("quarantine/" + all[i].id + ending)
+		}
+	}
+}
