@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"ipxe":                 {},
 	"ipxe/ipxetest":        {},
 	"cache":                {},
+	"cache/disk":           {"cache"},
 	"cache/lookup":         {"cache", "github.com/dgraph-io/ristretto/v2"},
 	"ironic":               {"ipxe", "github.com/gophercloud/gophercloud/v2"},
 	"ironic/ironictest":    {},
