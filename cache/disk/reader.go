@@ -112,15 +112,18 @@ func (r *Reader) readDirect(p []byte) (int, error) {
 }
 
 // SendFile writes at most limit bytes to a connection, by sendfile if it can. It returns after a piece, at the latest at
-// the end of what is there now, so that its caller may set another deadline.
+// the end of what is there now. The error errors.ErrUnsupported means that the next bytes can only be read.
 func (r *Reader) SendFile(connection io.ReaderFrom, limit int64) (int64, error) {
 	n, err := r.o.Await(r.ctx, r.pos, limit)
+	if errors.Is(err, ErrNotStored) {
+		return 0, errors.ErrUnsupported
+	}
 	if err != nil {
 		return 0, err
 	}
 	if r.file == nil {
 		if r.file, err = r.o.store.root.Open(dataPath(r.o.id)); err != nil {
-			return 0, ErrNotStored // it was removed, and Read has it open
+			return 0, errors.ErrUnsupported // it was removed; Read has it open
 		}
 	}
 	if _, err := r.file.Seek(r.pos, io.SeekStart); err != nil {
