@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/ironic-edge/ironic-edge/integration/daemon"
 )
 
 // API speaks to Ironic's API in plain JSON, with the highest version that the server knows.
@@ -50,7 +52,7 @@ func (a *API) do(ctx context.Context, method, path string, body, to any) error {
 		}
 	}
 	var last error
-	err := poll(ctx, 300*time.Millisecond, func() (bool, error) {
+	err := daemon.Poll(ctx, 300*time.Millisecond, func() (bool, error) {
 		last = a.once(ctx, method, path, sent, to)
 		var s *statusError
 		if errors.As(last, &s) && (s.status == http.StatusConflict && strings.Contains(s.body, "is locked by host") ||
