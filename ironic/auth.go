@@ -21,6 +21,8 @@ const (
 	authCloud = "cloud"
 )
 
+const loginOp = "log in at Keystone"
+
 // authenticateBy chooses the login and returns the TLS settings that come with it.
 func (c *Client) authenticateBy(auth Auth) (*tls.Config, error) {
 	switch auth.Kind {
@@ -77,8 +79,7 @@ func (c *Client) authenticateByCloud(auth Auth) (*tls.Config, error) {
 	if options.IdentityEndpoint == "" {
 		return nil, badConfig("Auth.Cloud", auth.Cloud, "has no auth_url in clouds.yaml")
 	}
-	// A token given from outside cannot be renewed.
-	options.AllowReauth = options.TokenID == ""
+	c.renewable = options.TokenID == "" // one given from outside stays as it is
 	c.login = func(ctx context.Context) (*gophercloud.ServiceClient, error) {
 		return c.loginAtKeystone(ctx, options, endpoint)
 	}
@@ -95,6 +96,9 @@ func (c *Client) loginAtKeystone(ctx context.Context, options gophercloud.AuthOp
 	}
 	provider.HTTPClient = *c.http
 	provider.UserAgent.Prepend(c.userAgent)
+	// A token that is not taken any more leads to another login (Client.disown), and not to gophercloud's renewal: that ends
+	// with the call that began it, fails anew for every call that comes upon it, and keeps the catalog of the first login.
+	options.AllowReauth = false
 	if err := openstack.Authenticate(ctx, provider, options); err != nil {
 		return nil, err
 	}

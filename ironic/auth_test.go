@@ -82,8 +82,8 @@ func TestKeystone(t *testing.T) {
 			if n := k.logins(); n != 2 {
 				t.Errorf("%d logins after the token's end, want 2", n)
 			}
-			if n := api.Calls("v1"); n != 1 {
-				t.Errorf("%d negotiations, want 1", n)
+			if n := api.Calls("v1"); n != 2 {
+				t.Errorf("%d negotiations, want one with each login", n)
 			}
 		})
 	}
