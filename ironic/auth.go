@@ -5,6 +5,7 @@ package ironic
 import (
 	"context"
 	"crypto/tls"
+	"net/url"
 	"os"
 	"regexp"
 
@@ -78,6 +79,18 @@ func (c *Client) authenticateByCloud(auth Auth) (*tls.Config, error) {
 	}
 	if options.IdentityEndpoint == "" {
 		return nil, badConfig("Auth.Cloud", auth.Cloud, "has no auth_url in clouds.yaml")
+	}
+	if at, err := url.Parse(options.IdentityEndpoint); err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Hostname() == "" {
+		return nil, badConfig("Auth.Cloud", auth.Cloud, "has an auth_url that is not http://host or https://host")
+	}
+	if options.TokenID == "" { // else it is not asked for
+		scope, err := options.ToTokenV3ScopeMap()
+		if err == nil {
+			_, err = options.ToTokenV3CreateMap(scope)
+		}
+		if err != nil {
+			return nil, badConfig("Auth.Cloud", auth.Cloud, "is not enough for a login: %w", err)
+		}
 	}
 	c.renewable = options.TokenID == "" // one given from outside stays as it is
 	c.login = func(ctx context.Context) (*gophercloud.ServiceClient, error) {
