@@ -5,9 +5,13 @@ package ironic
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"net/http"
 	"net/url"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
@@ -113,7 +117,7 @@ func (c *Client) loginAtKeystone(ctx context.Context, options gophercloud.AuthOp
 	// with the call that began it, fails anew for every call that comes upon it, and keeps the catalog of the first login.
 	options.AllowReauth = false
 	if err := openstack.Authenticate(ctx, provider, options); err != nil {
-		return nil, err
+		return nil, loginFault(err)
 	}
 	service := &gophercloud.ServiceClient{ProviderClient: provider, Type: "baremetal", Endpoint: c.endpoint}
 	if c.endpoint != "" {
@@ -126,4 +130,19 @@ func (c *Client) loginAtKeystone(ctx context.Context, options gophercloud.AuthOp
 	}
 	service.Endpoint, err = apiURL(located, false)
 	return service, err
+}
+
+// loginFault finds out what Keystone's 404 is about. Of an application credential that was removed, or that never was, it
+// says neither 401 nor 403; other causes are not the credentials' (keystone/exception.py: ApplicationCredentialNotFound).
+func loginFault(err error) error {
+	var answer gophercloud.ErrUnexpectedResponseCode
+	if !errors.As(err, &answer) || answer.Actual != http.StatusNotFound {
+		return err
+	}
+	var document struct{ Error struct{ Message string } }
+	if json.Unmarshal(answer.Body, &document) != nil || !strings.Contains(document.Error.Message, "Application Credential") {
+		return err
+	}
+	return &Error{Kind: ErrUnavailable, Op: loginOp, Reason: "unauthorized", Status: http.StatusNotFound,
+		Err: errors.New("Keystone knows no such application credential")}
 }

@@ -130,11 +130,13 @@ func TestKeystoneFails(t *testing.T) {
 		kind   error
 		reason string
 	}{
-		"wrong password": {strings.Replace(passwordEntry, password, password+"!", 1), 0, false, ironic.ErrUnavailable, "unauthorized"},
-		"wrong region":   {strings.Replace(passwordEntry, "here", "there", 1), 0, false, ironic.ErrUnavailable, "no_endpoint"},
-		"broken":         {passwordEntry, 500, false, ironic.ErrUnavailable, "http_500"},
-		"not Keystone":   {passwordEntry, 201, false, ironic.ErrBadAnswer, "bad_json"},
-		"gone":           {passwordEntry, 0, true, ironic.ErrUnavailable, "refused"},
+		"wrong password":     {strings.Replace(passwordEntry, password, password+"!", 1), 0, false, ironic.ErrUnavailable, "unauthorized"},
+		"wrong region":       {strings.Replace(passwordEntry, "here", "there", 1), 0, false, ironic.ErrUnavailable, "no_endpoint"},
+		"removed credential": {strings.Replace(credentialEntry, "_id: credential", "_id: removed", 1), 0, false, ironic.ErrUnavailable, "unauthorized"},
+		"wrong path":         {passwordEntry, 404, false, ironic.ErrBadAnswer, "http_404"},
+		"broken":             {passwordEntry, 500, false, ironic.ErrUnavailable, "http_500"},
+		"not Keystone":       {passwordEntry, 201, false, ironic.ErrBadAnswer, "bad_json"},
+		"gone":               {passwordEntry, 0, true, ironic.ErrUnavailable, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
