@@ -18,13 +18,23 @@ import (
 
 // API speaks to Ironic's API in plain JSON, with the highest version that the server knows.
 type API struct {
-	url   string
-	basic bool
-	http  *http.Client
+	url     string
+	options Options
+	http    *http.Client
 }
 
-func newAPI(url string, basic bool) *API {
-	return &API{url: url, basic: basic, http: &http.Client{Timeout: 60 * time.Second}}
+func newAPI(url string, o Options) *API {
+	return &API{url: url, options: o, http: &http.Client{Timeout: 60 * time.Second}}
+}
+
+// Authorize gives a request what the API wants of somebody who may do everything.
+func (o Options) Authorize(r *http.Request) {
+	switch {
+	case o.HTTPBasic:
+		r.SetBasicAuth(User, Password)
+	case o.Keystone != nil:
+		r.Header.Set("X-Auth-Token", o.Keystone.AdminToken)
+	}
 }
 
 // statusError is an answer outside of 2xx.
@@ -77,9 +87,7 @@ func (a *API) once(ctx context.Context, method, path string, body []byte, to any
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if a.basic {
-		req.SetBasicAuth(User, Password)
-	}
+	a.options.Authorize(req)
 	resp, err := a.http.Do(req)
 	if err != nil {
 		return err

@@ -50,7 +50,7 @@ func Start(ctx context.Context, r Release, dir string, o Options) (*Ironic, erro
 	}
 	i := &Ironic{Release: r, Options: o, URL: "http://127.0.0.1:" + port, HTTPRoot: filepath.Join(dir, "http"),
 		Log: filepath.Join(dir, "ironic.log"), dir: dir, Stubs: newStubs()}
-	i.API = newAPI(i.URL, o.HTTPBasic)
+	i.API = newAPI(i.URL, o)
 	i.files = httptest.NewServer(http.FileServer(http.Dir(i.HTTPRoot)))
 	i.HTTPURL = i.files.URL
 	if i.Conf, err = writeConf(r, ironic, dir, i.URL, i.HTTPURL, port, i.Stubs, o); err != nil {
