@@ -80,7 +80,7 @@ func fill(option, value string) (string, error) {
 
 func (h *Handler) resolveIronic(c *config) error {
 	i := h.Ironic
-	if i.URL == "" {
+	if i.URL == "" && i.Auth != "cloud" {
 		return fmt.Errorf("%s: option ironic is missing; give the URL of Ironic's API, such as http://127.0.0.1:6385", directive)
 	}
 	if secret := i.Password; secret != "" && !isSecretPlaceholder(secret) {
@@ -128,7 +128,7 @@ func (h *Handler) resolveIronic(c *config) error {
 	if i.Timeout == 0 {
 		c.ironic.Timeout = defaultTimeout
 	}
-	if len(errs) == 0 {
+	if len(errs) == 0 && i.URL != "" {
 		if _, err := ipxe.ParseURL(c.ironic.Endpoint); err != nil {
 			errs = append(errs, optionError("ironic", c.ironic.Endpoint, err, "give the URL of Ironic's API, such as http://127.0.0.1:6385"))
 		}

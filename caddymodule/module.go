@@ -121,8 +121,8 @@ type Handler struct {
 
 // Ironic is how to reach Ironic's API.
 type Ironic struct {
-	// The API's URL, with or without /v1.
-	URL string `json:"url"`
+	// The API's URL, with or without /v1. May be left out with auth "cloud": Keystone's catalogue then says where Ironic is.
+	URL string `json:"url,omitempty"`
 	// How to authenticate: "none" (default), "http_basic" or "cloud".
 	Auth string `json:"auth,omitempty"`
 	// The user for http_basic.
