@@ -106,8 +106,8 @@ func (o *Object) Stored() int64 {
 		return o.size
 	}
 	n := o.present * o.block
-	if o.size >= 0 {
-		n = min(n, o.size)
+	if last := int64(len(o.state)) - 1; o.size >= 0 && last >= 0 && o.state[last] == present {
+		n -= (last+1)*o.block - o.size // the last block is not a whole one
 	}
 	return n
 }
