@@ -140,14 +140,7 @@ func create(t testing.TB, s *Store, key string, origin *testOrigin, first, n int
 // readAll reads an object and releases it.
 func readAll(t testing.TB, o *Object) ([]byte, error) {
 	t.Helper()
-	if _, err := o.AwaitSize(t.Context()); err != nil {
-		o.Release()
-		return nil, err
-	}
-	r, err := NewReader(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := NewReader(t.Context(), o)
 	defer r.Close()
 	return io.ReadAll(r)
 }

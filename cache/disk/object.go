@@ -280,6 +280,17 @@ func (o *Object) close() {
 	}
 }
 
+// Retain takes the object once more, for another user. It reports false if the store is closed.
+func (o *Object) Retain() bool {
+	o.store.mu.Lock()
+	defer o.store.mu.Unlock()
+	if o.store.closed {
+		return false
+	}
+	o.users++
+	return true
+}
+
 // Release gives the object back. It must not be used afterwards.
 func (o *Object) Release() { o.store.release(o) }
 

@@ -17,21 +17,15 @@ import (
 type Reader struct {
 	ctx    context.Context
 	o      *Object
-	size   int64
 	pos    int64
 	file   *os.File    // of its own, with its own position, for SendFile
 	direct *cache.Part // from the origin, where the store has no more
 	at     int64       // position of direct
+	err    error
 }
 
-// NewReader returns a reader of an object of known length. It uses the object until Close, which releases it.
-func NewReader(ctx context.Context, o *Object) (*Reader, error) {
-	size := o.Size()
-	if size < 0 {
-		return nil, errors.New("the object's length is not known")
-	}
-	return &Reader{ctx: ctx, o: o, size: size}, nil
-}
+// NewReader returns a reader of an object. It uses the object until Close, which releases it.
+func NewReader(ctx context.Context, o *Object) *Reader { return &Reader{ctx: ctx, o: o} }
 
 // Close ends the reader and releases the object.
 func (r *Reader) Close() error {
@@ -50,13 +44,20 @@ func (r *Reader) closeDirect() {
 	}
 }
 
-// Seek sets where the next byte is read from.
+// Err is why bytes could not be read, nil if they all could.
+func (r *Reader) Err() error { return r.err }
+
+// Seek sets where the next byte is read from. To seek from the end, the object's length must be known.
 func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
 		offset += r.pos
 	case io.SeekEnd:
-		offset += r.size
+		size := r.o.Size()
+		if size < 0 {
+			return r.pos, errors.New("the object's length is not known")
+		}
+		offset += size
 	}
 	if offset < 0 {
 		return r.pos, fmt.Errorf("seek to %d", offset)
@@ -70,6 +71,14 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	n, err := r.read(p)
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	return n, err
+}
+
+func (r *Reader) read(p []byte) (int, error) {
 	n, err := r.o.Await(r.ctx, r.pos, int64(len(p)))
 	if errors.Is(err, ErrNotStored) {
 		return r.readDirect(p)
@@ -87,13 +96,14 @@ func (r *Reader) Read(p []byte) (int, error) {
 
 // readDirect reads from the origin.
 func (r *Reader) readDirect(p []byte) (int, error) {
+	size := r.o.Size()
 	if r.direct == nil || r.at != r.pos {
 		r.closeDirect()
-		part, err := r.o.origin.Open(r.ctx, cache.Ask{First: r.pos, Length: r.size - r.pos, Same: r.o.validator})
+		part, err := r.o.origin.Open(r.ctx, cache.Ask{First: r.pos, Same: r.o.validator})
 		if err != nil {
 			return 0, err
 		}
-		if part.First > r.pos || part.Size >= 0 && part.Size != r.size {
+		if part.First > r.pos || part.Size >= 0 && size >= 0 && part.Size != size {
 			_ = part.Body.Close()
 			return 0, ErrChanged
 		}
@@ -102,10 +112,13 @@ func (r *Reader) readDirect(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := r.direct.Body.Read(p[:min(int64(len(p)), r.size-r.pos)])
+	if size >= 0 {
+		p = p[:min(int64(len(p)), size-r.pos)]
+	}
+	n, err := r.direct.Body.Read(p)
 	r.pos += int64(n)
 	r.at = r.pos
-	if err == io.EOF && r.pos < r.size {
+	if err == io.EOF && r.pos < size {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
@@ -115,10 +128,13 @@ func (r *Reader) readDirect(p []byte) (int, error) {
 // the end of what is there now. The error errors.ErrUnsupported means that the next bytes can only be read.
 func (r *Reader) SendFile(connection io.ReaderFrom, limit int64) (int64, error) {
 	n, err := r.o.Await(r.ctx, r.pos, limit)
-	if errors.Is(err, ErrNotStored) {
+	switch {
+	case errors.Is(err, ErrNotStored):
 		return 0, errors.ErrUnsupported
-	}
-	if err != nil {
+	case err == io.EOF:
+		return 0, err
+	case err != nil:
+		r.err = err
 		return 0, err
 	}
 	if r.file == nil {

@@ -417,6 +417,20 @@ func (s *Store) Stats() Stats {
 	return stats
 }
 
+// Block is the unit in which bytes become visible.
+func (s *Store) Block() int64 { return s.options.Block }
+
+// Infos returns what was said of each key.
+func (s *Store) Infos() map[string]json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	infos := make(map[string]json.RawMessage, len(s.keys))
+	for key, o := range s.keys {
+		infos[key] = o.keys[key]
+	}
+	return infos
+}
+
 // Keys returns the keys and the lengths of their objects, -1 where they are not known yet.
 func (s *Store) Keys() map[string]int64 {
 	s.mu.Lock()
