@@ -100,6 +100,11 @@ func (c *Cache[V]) SetLifetimes(ttl, negativeTTL time.Duration) {
 // Get returns the answer for key, asking load where none is fresh. An error comes with a stale entry when there is an
 // older answer, and Status is cache.Stale then: what that is still good for is the caller's to say.
 func (c *Cache[V]) Get(ctx context.Context, key string, load Load[V]) (Entry[V], error) {
+	return c.getSince(ctx, c.epoch.Load(), key, load)
+}
+
+// getSince is Get for somebody who came at an epoch.
+func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, load Load[V]) (Entry[V], error) {
 	now := time.Now()
 	old, ok := c.held.Get(key)
 	if ok {
@@ -111,6 +116,10 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Load[V]) (Entry[V],
 		}
 	}
 	filled, shared, err := c.flight.Do(ctx, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) })
+	if shared && err == nil && filled.began < came && c.isForgotten(filled) {
+		// It was forgotten while it was on its way to others. What is kept or under way now began after that.
+		return c.getSince(ctx, came, key, load)
+	}
 	switch {
 	case err == nil:
 		status := cache.Miss
@@ -201,9 +210,14 @@ func (c *Cache[V]) lifetime(i *item[V]) time.Duration {
 	return time.Duration(c.ttl.Load())
 }
 
+// isForgotten reports whether a name that an answer goes by was forgotten after the source was asked.
+func (c *Cache[V]) isForgotten(i *item[V]) bool {
+	return c.forgotten[i.key].Load() > i.began || c.forgotten[i.group].Load() > i.began
+}
+
 // remaining is how long an answer is fresh yet.
 func (c *Cache[V]) remaining(i *item[V], now time.Time) time.Duration {
-	if c.forgotten[i.key].Load() > i.began || c.forgotten[i.group].Load() > i.began {
+	if c.isForgotten(i) {
 		return 0
 	}
 	return c.lifetime(i) - now.Sub(i.asked)

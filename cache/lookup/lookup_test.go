@@ -256,3 +256,29 @@ func BenchmarkHit(b *testing.B) {
 		}
 	}
 }
+
+// TestForgetDuringAFillOfAnother is about who asks after an answer has ceased to be true, while it is still on its way to
+// somebody else: that fill is not theirs to share.
+func TestForgetDuringAFillOfAnother(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		release := make(chan struct{})
+		s.block.Store(&release)
+		var group sync.WaitGroup
+		group.Go(func() { get(t, c, s, "a", "a 1", cache.Miss) })
+		synctest.Wait()
+		c.Forget("a")
+		for range 3 {
+			group.Go(func() {
+				if e, err := c.Get(t.Context(), "a", s.load); e.Value != "a 2" || err != nil {
+					t.Errorf("Get = %q, %v after Forget; want the answer to a question put after it, a 2", e.Value, err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(release)
+		group.Wait()
+		if n := s.asked.Load(); n != 2 {
+			t.Errorf("the source was asked %d times, want 2", n)
+		}
+	})
+}
