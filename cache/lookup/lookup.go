@@ -39,8 +39,11 @@ type Entry[V any] struct {
 // Cache remembers answers. It may be used by many goroutines at once.
 type Cache[V any] struct {
 	config Config[V]
-	held   *ristretto.Cache[string, *item[V]]
 	flight cache.Flight[string, *item[V]]
+
+	using  sync.RWMutex // held for writing once, by Close: Ristretto must not be used while it closes
+	closed bool
+	held   *ristretto.Cache[string, *item[V]]
 
 	ttl, negativeTTL atomic.Int64 // nanoseconds
 
@@ -83,8 +86,12 @@ func New[V any](config Config[V], ttl, negativeTTL time.Duration) (*Cache[V], er
 	return c, nil
 }
 
-// Close ends renewals under way, waits for them and lets everything go.
+// Close ends renewals under way, waits for them and lets everything go. Whoever uses the Cache at that time or later is
+// answered by the source.
 func (c *Cache[V]) Close() error {
+	c.using.Lock()
+	c.closed = true
+	c.using.Unlock()
 	c.stop()
 	c.renewals.Wait()
 	c.held.Close()
@@ -106,7 +113,7 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Load[V]) (Entry[V],
 // getSince is Get for somebody who came at an epoch.
 func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, load Load[V]) (Entry[V], error) {
 	now := time.Now()
-	old, ok := c.held.Get(key)
+	old, ok := c.kept(key)
 	if ok {
 		if ttl := c.remaining(old, now); ttl > 0 {
 			if ttl < c.lifetime(old)/4 {
@@ -148,15 +155,35 @@ func (c *Cache[V]) fill(ctx context.Context, key string, load Load[V]) (*item[V]
 	default:
 		return nil, err
 	}
-	// Ristretto drops a Set when its buffer is full and shows none before Wait; whoever asks next should find it.
+	c.keep(key, i)
+	return i, nil
+}
+
+// kept returns the answer for key that is held, fresh or not.
+func (c *Cache[V]) kept(key string) (*item[V], bool) {
+	c.using.RLock()
+	defer c.using.RUnlock()
+	if c.closed {
+		return nil, false
+	}
+	return c.held.Get(key)
+}
+
+// keep hands an answer to Ristretto, which drops a Set when its buffer is full and shows none before Wait; whoever asks
+// next should find it.
+func (c *Cache[V]) keep(key string, i *item[V]) {
+	c.using.RLock()
+	defer c.using.RUnlock()
 	for range 3 {
+		if c.closed {
+			return
+		}
 		accepted := c.held.Set(key, i, 1)
 		c.held.Wait()
 		if accepted {
-			break
+			return
 		}
 	}
-	return i, nil
 }
 
 // maxRenewals bounds the renewals under way at once; what is not renewed is asked for when it is stale.
@@ -167,7 +194,9 @@ func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
 	if old.err != nil || old.renewed.Swap(true) {
 		return
 	}
-	if c.renewing.Add(1) > maxRenewals || c.background.Err() != nil {
+	c.using.RLock()
+	defer c.using.RUnlock()
+	if c.renewing.Add(1) > maxRenewals || c.closed {
 		c.renewing.Add(-1)
 		old.renewed.Store(false)
 		return
@@ -184,7 +213,7 @@ func (c *Cache[V]) Forget(group string) { c.forget(c.slot(group)) }
 // ForgetKey makes the answer for key stale, and everything of the group to which that answer belongs.
 func (c *Cache[V]) ForgetKey(key string) {
 	c.forget(c.slot(key))
-	if i, ok := c.held.Get(key); ok {
+	if i, ok := c.kept(key); ok {
 		c.forget(i.group)
 	}
 }

@@ -282,3 +282,36 @@ func TestForgetDuringAFillOfAnother(t *testing.T) {
 		}
 	})
 }
+
+// TestCloseWhileOthersAsk closes a cache that is in use: requests of an old configuration outlive its caches. Nobody may
+// wait for ever or fail for it.
+func TestCloseWhileOthersAsk(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		c, err := New(Config[string]{MaxEntries: 1000}, time.Hour, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value := func(context.Context, string) (string, error) { return "x", nil }
+		var group sync.WaitGroup
+		begun := make(chan struct{}, 8)
+		for n := range 8 {
+			group.Go(func() {
+				for i := range 200 {
+					if _, err := c.Get(t.Context(), fmt.Sprint(n, " ", i), value); err != nil {
+						t.Error(err)
+						return
+					}
+					if i == 20 {
+						begun <- struct{}{}
+					}
+				}
+			})
+		}
+		<-begun
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		group.Wait()
+	}
+}
