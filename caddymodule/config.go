@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,18 +13,18 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
 // config is the configuration with placeholders filled in, defaults set and every value checked.
 type config struct {
-	ironic      ironic.Config
-	options     ipxe.Options
-	nodeTTL     time.Duration
-	negativeTTL time.Duration
-	fallback    string
-	conductor   string
+	ironic    ironic.Config
+	options   ipxe.Options
+	lifetimes lookup.Lifetimes
+	fallback  string
+	conductor string
 }
 
 // optionError names the option, its value and the remedy.
@@ -149,19 +150,16 @@ func negative(option string, d caddy.Duration) error {
 }
 
 func (h *Handler) resolveLifetimes(c *config) error {
-	c.nodeTTL, c.negativeTTL = time.Duration(h.NodeTTL), time.Duration(h.NegativeTTL)
-	if c.nodeTTL == 0 {
-		c.nodeTTL = defaultNodeTTL
-	}
-	if c.negativeTTL == 0 {
-		c.negativeTTL = defaultNegativeTTL
+	c.lifetimes = lookup.Lifetimes{
+		Value:    cmp.Or(time.Duration(h.NodeTTL), defaultNodeTTL),
+		Negative: cmp.Or(time.Duration(h.NegativeTTL), defaultNegativeTTL),
 	}
 	const longest = time.Hour // beyond it a script would be one for a state long gone
 	var errs []error
 	for _, f := range []struct {
 		option string
 		value  time.Duration
-	}{{"node_ttl", c.nodeTTL}, {"negative_ttl", c.negativeTTL}} {
+	}{{"node_ttl", c.lifetimes.Value}, {"negative_ttl", c.lifetimes.Negative}} {
 		switch {
 		case f.value < 0:
 			errs = append(errs, negative(f.option, caddy.Duration(f.value)))

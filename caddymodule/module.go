@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	_ "github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
@@ -107,6 +108,7 @@ type Handler struct {
 
 	// What Provision made of the fields above.
 	options   ipxe.Options
+	lifetimes lookup.Lifetimes
 	publicURL string // public_url, unless the request has a say in it
 	imageMap  map[string]string
 	bootstrap []byte
@@ -155,7 +157,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.options, h.conductor = config.options, config.conductor
+	h.options, h.lifetimes, h.conductor = config.options, config.lifetimes, config.conductor
 	if h.bootstrap, err = ipxe.Bootstrap(config.fallback); err != nil {
 		return optionError("fallback_script", config.fallback, err, "give a URL or a path without blanks")
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -188,4 +189,48 @@ func warnings(t *testing.T, log string) string {
 		}
 	}
 	return found.String()
+}
+
+// TestFailedLoadChangesNoLifetime is about a configuration that takes the shared site with a lifetime of its own and then
+// cannot listen: the one that runs goes on with its own.
+func TestFailedLoadChangesNoLifetime(t *testing.T) {
+	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
+	defer api.Close()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	address := freeAddress(t)
+	if err := load(t, siteConfig(address, api.URL, "node_ttl 1h")); err != nil {
+		t.Fatal(err)
+	}
+	defer caddy.Stop()
+	target := "http://" + address + "/pxelinux.cfg/" + nodeMAC(1)
+	ask(t, http.DefaultClient, target)
+	if err := load(t, siteConfig(taken.Addr().String(), api.URL, "node_ttl 1ns")); err == nil {
+		t.Fatal("a configuration for an address that is taken is taken")
+	}
+	ask(t, http.DefaultClient, target)
+	if n := api.Calls("node"); n != 1 {
+		t.Errorf("Ironic was asked %d times for a node that was known, want once", n)
+	}
+}
+
+// TestSitesKeepTheirLifetimes has two sites before one Ironic, each with its own idea of how long a node is known.
+func TestSitesKeepTheirLifetimes(t *testing.T) {
+	t.Parallel()
+	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
+	t.Cleanup(api.Close)
+	long := newEdgeBefore(t, api, func(h *Handler) { h.NodeTTL = caddy.Duration(time.Hour) })
+	short := newEdgeBefore(t, api, func(h *Handler) { h.NodeTTL = 1 })
+	for n, step := range []struct {
+		at    *edge
+		calls int
+	}{{long, 1}, {long, 1}, {short, 2}, {long, 2}, {short, 3}} {
+		step.at.get(t, "/pxelinux.cfg/"+nodeMAC(1))
+		if calls := api.Calls("node"); calls != step.calls {
+			t.Errorf("step %d: Ironic was asked %d times, want %d", n, calls, step.calls)
+		}
+	}
 }

@@ -103,7 +103,7 @@ func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
 
 // node finds a node in the cache or in Ironic.
 func (h *Handler) node(ctx context.Context, key string) (lookup.Entry[*knownNode], error) {
-	entry, err := h.site.nodes.Get(ctx, key, h.load)
+	entry, err := h.site.nodes.Get(ctx, key, h.lifetimes, h.load)
 	h.metrics.lookup(entry.Status)
 	return entry, err
 }

@@ -25,6 +25,20 @@ type Config[V any] struct {
 	MaxEntries int64
 }
 
+// Lifetimes are how long answers are fresh. They belong to who asks: users of one Cache may differ in them.
+type Lifetimes struct {
+	Value    time.Duration
+	Negative time.Duration
+}
+
+// of is the lifetime of values or of negative answers.
+func (l Lifetimes) of(negative bool) time.Duration {
+	if negative {
+		return l.Negative
+	}
+	return l.Value
+}
+
 // Load asks the source. Its context is not that of any single caller.
 type Load[V any] func(ctx context.Context, key string) (V, error)
 
@@ -44,8 +58,6 @@ type Cache[V any] struct {
 	using  sync.RWMutex // held for writing once, by Close: Ristretto must not be used while it closes
 	closed bool
 	held   *ristretto.Cache[string, *item[V]]
-
-	ttl, negativeTTL atomic.Int64 // nanoseconds
 
 	// forgotten holds, for each name's slot, the latest epoch at which one of the slot's names was forgotten. Names that
 	// share a slot cost each other a fill now and then; the table never grows.
@@ -69,8 +81,8 @@ type item[V any] struct {
 	renewed    atomic.Bool
 }
 
-// New returns a Cache whose values are fresh for ttl, and its negative answers for negativeTTL. Close ends it.
-func New[V any](config Config[V], ttl, negativeTTL time.Duration) (*Cache[V], error) {
+// New returns a Cache. Close ends it.
+func New[V any](config Config[V]) (*Cache[V], error) {
 	if config.MaxEntries <= 0 {
 		return nil, errors.New("lookup: MaxEntries must be positive")
 	}
@@ -82,7 +94,6 @@ func New[V any](config Config[V], ttl, negativeTTL time.Duration) (*Cache[V], er
 	}
 	c := &Cache[V]{config: config, held: held, seed: maphash.MakeSeed()}
 	c.background, c.stop = context.WithCancel(context.Background())
-	c.SetLifetimes(ttl, negativeTTL)
 	return c, nil
 }
 
@@ -98,25 +109,19 @@ func (c *Cache[V]) Close() error {
 	return nil
 }
 
-// SetLifetimes changes the freshness lifetimes, also of what is kept already.
-func (c *Cache[V]) SetLifetimes(ttl, negativeTTL time.Duration) {
-	c.ttl.Store(int64(ttl))
-	c.negativeTTL.Store(int64(negativeTTL))
-}
-
-// Get returns the answer for key, asking load where none is fresh. An error comes with a stale entry when there is an
-// older answer, and Status is cache.Stale then: what that is still good for is the caller's to say.
-func (c *Cache[V]) Get(ctx context.Context, key string, load Load[V]) (Entry[V], error) {
-	return c.getSince(ctx, c.epoch.Load(), key, load)
+// Get returns the answer for key, asking load where none is as fresh as wanted. An error comes with a stale entry when
+// there is an older answer, and Status is cache.Stale then: what that is still good for is the caller's to say.
+func (c *Cache[V]) Get(ctx context.Context, key string, fresh Lifetimes, load Load[V]) (Entry[V], error) {
+	return c.getSince(ctx, c.epoch.Load(), key, fresh, load)
 }
 
 // getSince is Get for somebody who came at an epoch.
-func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, load Load[V]) (Entry[V], error) {
+func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, fresh Lifetimes, load Load[V]) (Entry[V], error) {
 	now := time.Now()
 	old, ok := c.kept(key)
 	if ok {
-		if ttl := c.remaining(old, now); ttl > 0 {
-			if ttl < c.lifetime(old)/4 {
+		if ttl := c.remaining(old, fresh, now); ttl > 0 {
+			if ttl < fresh.of(old.err != nil)/4 {
 				c.renew(key, old, load)
 			}
 			return Entry[V]{old.value, cache.Hit, now.Sub(old.asked), ttl}, old.err
@@ -125,7 +130,7 @@ func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, load L
 	filled, shared, err := c.flight.Do(ctx, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) })
 	if shared && err == nil && filled.began < came && c.isForgotten(filled) {
 		// It was forgotten while it was on its way to others. What is kept or under way now began after that.
-		return c.getSince(ctx, came, key, load)
+		return c.getSince(ctx, came, key, fresh, load)
 	}
 	switch {
 	case err == nil:
@@ -133,9 +138,9 @@ func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, load L
 		if shared {
 			status = cache.Collapsed
 		}
-		return Entry[V]{filled.value, status, 0, c.lifetime(filled)}, filled.err
+		return Entry[V]{filled.value, status, 0, fresh.of(filled.err != nil)}, filled.err
 	case ok && old.err == nil:
-		return Entry[V]{old.value, cache.Stale, now.Sub(old.asked), c.remaining(old, now)}, err
+		return Entry[V]{old.value, cache.Stale, now.Sub(old.asked), c.remaining(old, fresh, now)}, err
 	}
 	return Entry[V]{}, err
 }
@@ -232,22 +237,15 @@ func (c *Cache[V]) slot(name string) uint16 {
 	return uint16(maphash.String(c.seed, name) % uint64(len(c.forgotten)))
 }
 
-func (c *Cache[V]) lifetime(i *item[V]) time.Duration {
-	if i.err != nil {
-		return time.Duration(c.negativeTTL.Load())
-	}
-	return time.Duration(c.ttl.Load())
-}
-
 // isForgotten reports whether a name that an answer goes by was forgotten after the source was asked.
 func (c *Cache[V]) isForgotten(i *item[V]) bool {
 	return c.forgotten[i.key].Load() > i.began || c.forgotten[i.group].Load() > i.began
 }
 
 // remaining is how long an answer is fresh yet.
-func (c *Cache[V]) remaining(i *item[V], now time.Time) time.Duration {
+func (c *Cache[V]) remaining(i *item[V], fresh Lifetimes, now time.Time) time.Duration {
 	if c.isForgotten(i) {
 		return 0
 	}
-	return c.lifetime(i) - now.Sub(i.asked)
+	return fresh.of(i.err != nil) - now.Sub(i.asked)
 }
