@@ -15,7 +15,7 @@ import (
 // is stale from then on: the call is about to change its state. Neither bodies nor answers are read: they hold the
 // agent's token, which Ironic gives away once only.
 func (h *Handler) passAgent(w http.ResponseWriter, r *http.Request, route route, next caddyhttp.Handler) error {
-	w.Header()["Cache-Control"] = noStore
+	w.Header().Set("Cache-Control", noStore)
 	h.metrics.relayed(route.way.String())
 	err := next.ServeHTTP(w, r)
 	switch route.way {
