@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ironic-edge/ironic-edge/ipxe"
@@ -172,5 +173,30 @@ func TestConductorSecrets(t *testing.T) {
 	got := without.get(t, "/pxelinux.cfg/"+nodeMAC(9))
 	if got.status != 200 || got.header.Get(reasonHeader) != string(ipxe.ReasonSecret) || !strings.Contains(got.body, "give conductor_http") {
 		t.Errorf("without conductor_http = %d\n%s", got.status, got.body)
+	}
+}
+
+// TestRedirectionKeepsTheURLToItself follows an origin that sends its clients to another host, which must not learn the
+// first URL: it can hold a signature that lets anybody fetch the image.
+func TestRedirectionKeepsTheURLToItself(t *testing.T) {
+	t.Parallel()
+	var referer atomic.Pointer[string]
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := r.Header.Get("Referer")
+		referer.Store(&s)
+		w.Write(imageBytes)
+	}))
+	t.Cleanup(elsewhere.Close)
+	origin := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
+	t.Cleanup(origin.Close)
+	e := newEdge(t, nil)
+	node := e.api.Nodes()[0]
+	node.DriverInfo["deploy_kernel"] = origin.URL + "/k?temp_url_sig=s3cret"
+	e.api.SetNode(node)
+	if got := e.get(t, "/"+nodeUUID(1)+"/deploy_kernel"); got.status != 200 {
+		t.Fatalf("status %d", got.status)
+	}
+	if s := *referer.Load(); s != "" {
+		t.Errorf("the other host learns the URL %q", s)
 	}
 }

@@ -34,6 +34,7 @@ func newOriginClient() *http.Client {
 			if len(via) >= maxRedirects {
 				return errors.New("too many redirects")
 			}
+			r.Header.Del("Referer") // the URL that net/http puts there can hold a signature
 			return nil
 		},
 	}
