@@ -5,6 +5,8 @@ package caddymodule
 import (
 	"errors"
 	"io"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -198,5 +200,26 @@ func TestRedirectionKeepsTheURLToItself(t *testing.T) {
 	}
 	if s := *referer.Load(); s != "" {
 		t.Errorf("the other host learns the URL %q", s)
+	}
+}
+
+// TestSeveralRanges wants an answer with several ranges to say where one ends and the next begins.
+func TestSeveralRanges(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	got := e.get(t, "/"+nodeUUID(1)+"/deploy_kernel", "Range", "bytes=0-1,4-5")
+	kind, parameters, err := mime.ParseMediaType(got.header.Get("Content-Type"))
+	if got.status != 206 || err != nil || kind != "multipart/byteranges" {
+		t.Fatalf("%d, Content-Type %q, %v", got.status, got.header.Get("Content-Type"), err)
+	}
+	parts := multipart.NewReader(strings.NewReader(got.body), parameters["boundary"])
+	for _, want := range []string{"01", "45"} {
+		part, err := parts.NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(part); err != nil || string(body) != want {
+			t.Errorf("a part is %q, %v; want %q", body, err, want)
+		}
 	}
 }

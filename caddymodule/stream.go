@@ -95,6 +95,9 @@ func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *ht
 		}
 	}
 	header.Set("Content-Type", "application/octet-stream")
+	if t := response.Header.Get("Content-Type"); response.StatusCode == http.StatusPartialContent && strings.HasPrefix(t, "multipart/byteranges") {
+		header.Set("Content-Type", t) // it says what stands between the parts
+	}
 	if response.Header.Get("Accept-Ranges") == "bytes" || response.StatusCode == http.StatusPartialContent {
 		header.Set("Accept-Ranges", "bytes")
 	}
