@@ -223,3 +223,18 @@ func TestSeveralRanges(t *testing.T) {
 		}
 	}
 }
+
+// TestUnaskedAnswers are answers to questions that nobody put.
+func TestUnaskedAnswers(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusNotModified, http.StatusRequestedRangeNotSatisfiable} {
+		origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(origin.Close)
+		api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
+		t.Cleanup(api.Close)
+		e := newEdgeBefore(t, api, nil)
+		if got := e.get(t, "/"+nodeUUID(1)+"/deploy_kernel"); got.status != http.StatusBadGateway || got.header.Get(reasonHeader) != reasonOrigin {
+			t.Errorf("an unasked %d becomes %d %s", status, got.status, got.header.Get(reasonHeader))
+		}
+	}
+}

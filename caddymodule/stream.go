@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -124,9 +125,14 @@ func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *ht
 
 // unusable says what is wrong with an origin's answer, nil when nothing is.
 func unusable(response *http.Response, r *http.Request) error {
-	switch response.StatusCode {
-	case http.StatusOK, http.StatusNotModified, http.StatusRequestedRangeNotSatisfiable:
-	case http.StatusPartialContent:
+	asked := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return r.Header.Get(name) != "" })
+	}
+	switch status := response.StatusCode; {
+	case status == http.StatusOK:
+	case status == http.StatusNotModified && asked("If-None-Match", "If-Modified-Since"):
+	case status == http.StatusRequestedRangeNotSatisfiable && asked("Range"):
+	case status == http.StatusPartialContent:
 		if !sameRange(r.Header.Get("Range"), response.Header.Get("Content-Range"), response.ContentLength) {
 			return errors.New("another range than the one asked for")
 		}
