@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -55,6 +56,8 @@ var (
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request, url, label string) error {
 	ctx, span := startSpan(r.Context(), "ironic-edge image "+label)
 	defer span.End()
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
 	request, err := http.NewRequestWithContext(ctx, r.Method, url, nil)
 	if err != nil {
 		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference is not a URL"})
@@ -84,7 +87,28 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, url, label stri
 		h.logger.Warn("image origin's answer cannot be used", zap.String("label", label), zap.Error(bad))
 		return h.refuse(w, r, refusal{originStatus(response.StatusCode), reasonOrigin, "the image's origin answers with " + bad.Error()})
 	}
+	stalled := time.AfterFunc(maxStall, giveUp)
+	defer stalled.Stop()
+	response.Body = &moving{response.Body, stalled}
 	return h.copyImage(w, r, response, label)
+}
+
+// maxStall is how long an origin may send nothing in the middle of an image. Most iPXE has no limit of its own,
+// that of 2026 has two minutes.
+const maxStall = time.Minute
+
+// moving is the body of an origin's answer, which is given up when the origin stalls. What the client takes its time
+// for does not count.
+type moving struct {
+	io.ReadCloser
+	stalled *time.Timer
+}
+
+func (m *moving) Read(p []byte) (int, error) {
+	m.stalled.Reset(maxStall)
+	n, err := m.ReadCloser.Read(p)
+	m.stalled.Stop()
+	return n, err
 }
 
 // copyImage passes a usable answer on.
