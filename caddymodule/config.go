@@ -27,7 +27,8 @@ type config struct {
 	conductor string
 }
 
-// optionError names the option, its value and the remedy.
+// optionError names the option, its value and the remedy. The value is the one that stands in the configuration: what
+// stands behind its placeholders may be a secret.
 func optionError(option, value string, problem error, remedy string) error {
 	return fmt.Errorf("%s: option %s: %q %w; %s", directive, option, value, problem, remedy)
 }
@@ -131,7 +132,7 @@ func (h *Handler) resolveIronic(c *config) error {
 	}
 	if len(errs) == 0 && i.URL != "" {
 		if _, err := ipxe.ParseURL(c.ironic.Endpoint); err != nil {
-			errs = append(errs, optionError("ironic", c.ironic.Endpoint, err, "give the URL of Ironic's API, such as http://127.0.0.1:6385"))
+			errs = append(errs, optionError("ironic", i.URL, err, "give the URL of Ironic's API, such as http://127.0.0.1:6385"))
 		}
 	}
 	if (i.ClientCert == "") != (i.ClientKey == "") {
@@ -192,7 +193,7 @@ func (h *Handler) resolveURLs(c *config) error {
 		if err == nil {
 			var t ipxe.Token
 			if t, err = f.parse(filled); err != nil {
-				err = optionError(f.option, filled, err, remedy)
+				err = optionError(f.option, f.value, err, remedy)
 			}
 			*f.to = t.String()
 		}
@@ -225,7 +226,7 @@ func (h *Handler) resolveScripts(c *config) error {
 		filled, err := fill(f.option, f.value)
 		if err == nil {
 			if _, err = ipxe.ParseArgs(filled); err != nil {
-				err = optionError(f.option, filled, err, "iPXE has no quoting; leave the character out")
+				err = optionError(f.option, f.value, err, "iPXE has no quoting; leave the character out")
 			}
 		}
 		errs = append(errs, err)
@@ -262,7 +263,7 @@ func (h *Handler) resolveImages(c *config) error {
 	for prefix, to := range h.ImageMap {
 		filled, err := fill("image_map", to)
 		if err == nil {
-			err = checkPrefix(filled)
+			err = checkPrefix(to, filled)
 		}
 		h.imageMap[prefix] = filled
 		errs = append(errs, err)
@@ -277,8 +278,8 @@ func (h *Handler) resolveImages(c *config) error {
 }
 
 // checkPrefix checks the right side of an image_map: an http or https URL.
-func checkPrefix(to string) error {
-	if _, err := ipxe.ParseURL(to); err != nil {
+func checkPrefix(to, filled string) error {
+	if _, err := ipxe.ParseURL(filled); err != nil {
 		return optionError("image_map", to, err, "write: image_map <reference prefix> <URL prefix>")
 	}
 	return nil
@@ -299,9 +300,11 @@ func (h *Handler) resolvePairs(mode string, kernels, ramdisks map[string]string)
 		if kernel == "" || ramdisk == "" {
 			return nil, missingPair(mode, "kernel", arch, kernels[arch])
 		}
-		for _, half := range [][2]string{{"_kernel", kernel}, {"_ramdisk", ramdisk}} {
-			if _, err := h.follow(half[1]); err != nil && h.ConductorHTTP == "" {
-				return nil, optionError(mode+half[0], half[1], err, "or give an http or https URL")
+		for _, half := range []struct{ option, value, filled string }{
+			{mode + "_kernel", kernels[arch], kernel}, {mode + "_ramdisk", ramdisks[arch], ramdisk},
+		} {
+			if _, err := h.follow(half.filled); err != nil && h.ConductorHTTP == "" {
+				return nil, optionError(half.option, half.value, err, "or give an http or https URL")
 			}
 		}
 		pairs[arch] = ipxe.Images{Kernel: kernel, Ramdisk: ramdisk}

@@ -159,7 +159,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.options, h.lifetimes, h.conductor = config.options, config.lifetimes, config.conductor
 	if h.bootstrap, err = ipxe.Bootstrap(config.fallback); err != nil {
-		return optionError("fallback_script", config.fallback, err, "give a URL or a path without blanks")
+		return optionError("fallback_script", h.FallbackScript, err, "give a URL or a path without blanks")
 	}
 	if h.metrics, err = registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
