@@ -243,7 +243,8 @@ func (h *Handler) resolveScripts(c *config) error {
 		oneOf("local_boot", h.LocalBoot, "active", "off"),
 		oneOf("unknown_mac", h.UnknownMAC, "404", "inspect", "local"))
 	o.NoLocalBoot = h.LocalBoot == "off"
-	if h.UnknownMAC == "inspect" && h.ConductorHTTP == "" && h.DeployKernel[""] == "" {
+	// The conductor is no help: it has images of its nodes only.
+	if h.UnknownMAC == "inspect" && h.DeployKernel[""] == "" {
 		errs = append(errs, fmt.Errorf("%s: option unknown_mac: inspect needs an agent to boot; give deploy_kernel and deploy_ramdisk", directive))
 	}
 	return errors.Join(errs...)

@@ -34,3 +34,13 @@ func TestErrorsShowNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownMachinesNeedAnAgent is about the agent for machines without a node: the conductor has images for the nodes that
+// it is about to boot, and none for these.
+func TestUnknownMachinesNeedAnAgent(t *testing.T) {
+	t.Parallel()
+	h := &Handler{Ironic: Ironic{URL: "http://127.0.0.1:6385"}, UnknownMAC: "inspect", ConductorHTTP: "http://conductor"}
+	if err := provision(t, h); err == nil || !strings.Contains(err.Error(), "give deploy_kernel and deploy_ramdisk") {
+		t.Errorf("unknown_mac inspect without a deploy_kernel is taken: %v", err)
+	}
+}
