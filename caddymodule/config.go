@@ -262,12 +262,13 @@ func (h *Handler) resolveImages(c *config) error {
 	var err error
 	h.imageMap = make(map[string]string, len(h.ImageMap))
 	for prefix, to := range h.ImageMap {
-		filled, err := fill("image_map", to)
-		if err == nil {
-			err = checkPrefix(to, filled)
+		from, err := fill("image_map", prefix)
+		filled, errTo := fill("image_map", to)
+		if errTo == nil {
+			errTo = checkPrefix(to, filled)
 		}
-		h.imageMap[prefix] = filled
-		errs = append(errs, err)
+		h.imageMap[from] = filled
+		errs = append(errs, err, errTo)
 	}
 	if c.options.Deploy, err = h.resolvePairs("deploy", h.DeployKernel, h.DeployRamdisk); err != nil {
 		errs = append(errs, err)

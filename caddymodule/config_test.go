@@ -44,3 +44,15 @@ func TestUnknownMachinesNeedAnAgent(t *testing.T) {
 		t.Errorf("unknown_mac inspect without a deploy_kernel is taken: %v", err)
 	}
 }
+
+// TestImageMapPrefixHasPlaceholders reads both sides of image_map alike.
+func TestImageMapPrefixHasPlaceholders(t *testing.T) {
+	t.Setenv("EDGE_TEST_DIR", "/shared/html")
+	h := &Handler{Ironic: Ironic{URL: "http://127.0.0.1:6385"}, ImageMap: map[string]string{"file://{env.EDGE_TEST_DIR}/": "http://images/"}}
+	if err := provision(t, h); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.follow("file:///shared/html/k"); got != "http://images/k" || err != nil {
+		t.Errorf("follow = %q, %v", got, err)
+	}
+}
