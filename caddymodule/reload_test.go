@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -120,24 +122,26 @@ func ask(t *testing.T, client *http.Client, target string) string {
 	return string(body)
 }
 
+// sitesHeld is how many shared sites there are.
+func sitesHeld() int {
+	n := 0
+	sites.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
 // TestFailedLoadGivesBackWhatItTook is about a handler whose Provision fails after it took the shared site: the reference
 // must go back, and only that one.
 func TestFailedLoadGivesBackWhatItTook(t *testing.T) {
 	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
 	defer api.Close()
-	references := func() int {
-		n := 0
-		sites.Range(func(any, any) bool { n++; return true })
-		return n
-	}
-	before := references()
+	before := sitesHeld()
 	_, port, _ := net.SplitHostPort(freeAddress(t))
 	bad := siteConfig(freeAddress(t), api.URL) + "https://localhost:" + port + " {\n\ttls /no/such/cert /no/such/key\n}\n"
 	if err := load(t, bad); err == nil {
 		t.Error("a configuration without its certificate is taken")
 	}
 	_ = caddy.Stop()
-	if n := references(); n != before {
+	if n := sitesHeld(); n != before {
 		t.Errorf("%d sites are left behind", n-before)
 	}
 }
@@ -231,6 +235,40 @@ func TestSitesKeepTheirLifetimes(t *testing.T) {
 		step.at.get(t, "/pxelinux.cfg/"+nodeMAC(1))
 		if calls := api.Calls("node"); calls != step.calls {
 			t.Errorf("step %d: Ironic was asked %d times, want %d", n, calls, step.calls)
+		}
+	}
+}
+
+// TestReloadDuringALogin reloads while the first request waits for an Ironic that is slow to name its versions.
+func TestReloadDuringALogin(t *testing.T) {
+	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
+	defer api.Close()
+	asked, release := make(chan struct{}, 10), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-release
+		api.ServeHTTP(w, r)
+	}))
+	defer slow.Close()
+	before := sitesHeld()
+	address := freeAddress(t)
+	if err := load(t, siteConfig(address, slow.URL)); err != nil {
+		t.Fatal(err)
+	}
+	defer caddy.Stop()
+	answered := make(chan string)
+	go func() { answered <- ask(t, http.DefaultClient, "http://"+address+"/pxelinux.cfg/"+nodeMAC(1)) }()
+	<-asked
+	if err := load(t, siteConfig(address, api.URL)); err != nil { // another Ironic, so that nothing is shared
+		t.Error(err)
+	}
+	close(release)
+	if got := <-answered; !strings.Contains(got, "deploy_kernel") {
+		t.Errorf("the request that waited gets\n%s", got)
+	}
+	for deadline := time.Now().Add(10 * time.Second); sitesHeld() > before+1; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the old configuration keeps its site")
 		}
 	}
 }
