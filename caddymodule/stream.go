@@ -10,6 +10,8 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,12 +55,12 @@ var (
 
 // stream passes an image through from its origin. Nothing is kept. What arrives short ends the client's connection
 // short, so that no client takes it for whole.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, url, label string) error {
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label string) error {
 	ctx, span := startSpan(r.Context(), "ironic-edge image "+label)
 	defer span.End()
 	ctx, giveUp := context.WithCancel(ctx)
 	defer giveUp()
-	request, err := http.NewRequestWithContext(ctx, r.Method, url, nil)
+	request, err := http.NewRequestWithContext(ctx, r.Method, target, nil)
 	if err != nil {
 		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference is not a URL"})
 	}
@@ -76,7 +78,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, url, label stri
 		}
 		recordError(span)
 		h.metrics.image(label, "failed", 0)
-		h.logger.Warn("image origin does not answer", zap.String("label", label), zap.Error(errors.Unwrap(err)))
+		h.logger.Warn("image origin does not answer", zap.String("label", label), zap.String("error", withoutURLs(err)))
 		w.Header().Set("Retry-After", retryAfter(time.Now()))
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonOrigin, "the image's origin does not answer"})
 	}
@@ -92,6 +94,18 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, url, label stri
 	response.Body = &moving{response.Body, stalled}
 	return h.copyImage(w, r, response, label)
 }
+
+// withoutURLs is what may be logged of an exchange that failed: a URL can hold the signature that it is good for. net/http
+// names the one it asked for around the error, and in it, quoted, a Location that it cannot read.
+func withoutURLs(err error) string {
+	var at *url.Error
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return quoted.ReplaceAllString(err.Error(), "(a value)")
+}
+
+var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 
 // maxStall is how long an origin may send nothing in the middle of an image. Most iPXE has no limit of its own,
 // that of 2026 has two minutes.
