@@ -238,3 +238,17 @@ func TestUnaskedAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestKickstartIsNotKept wants nobody on the way to keep a file that holds the agent's token.
+func TestKickstartIsNotKept(t *testing.T) {
+	t.Parallel()
+	conductor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Last-Modified", "Wed, 25 Nov 2020 12:00:00 GMT") // without more a cache may keep it for months
+		io.WriteString(w, "token s3cret")
+	}))
+	t.Cleanup(conductor.Close)
+	e := newEdge(t, func(h *Handler) { h.ConductorHTTP = conductor.URL })
+	if got := e.get(t, "/"+nodeUUID(10)+"/ks.cfg"); got.status != 200 || got.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("ks.cfg = %d with Cache-Control %q, want no-store", got.status, got.header.Get("Cache-Control"))
+	}
+}

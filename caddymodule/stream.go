@@ -19,6 +19,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
 // newOriginClient fetches images. It follows redirects itself, since UEFI firmware does not, and asks for the bytes as
@@ -132,6 +134,9 @@ func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *ht
 		if v, ok := response.Header[name]; ok {
 			header[name] = v
 		}
+	}
+	if label == ipxe.Kickstart {
+		header.Set("Cache-Control", noStore) // it holds the agent's token
 	}
 	header.Set("Content-Type", "application/octet-stream")
 	if t := response.Header.Get("Content-Type"); response.StatusCode == http.StatusPartialContent && strings.HasPrefix(t, "multipart/byteranges") {
