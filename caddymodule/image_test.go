@@ -203,6 +203,38 @@ func TestRedirectionKeepsTheURLToItself(t *testing.T) {
 	}
 }
 
+// TestRangeWithoutALength has an origin that says which range it sends and not how long its answer is, and sends more or
+// less. Firmware looks at the length only.
+func TestRangeWithoutALength(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int{"short": 50, "right": 100, "long": 150} {
+		origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Range", "bytes 0-99/65536")
+			w.WriteHeader(http.StatusPartialContent)
+			http.NewResponseController(w).Flush()
+			w.Write(imageBytes[:size])
+		}))
+		t.Cleanup(origin.Close)
+		api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
+		t.Cleanup(api.Close)
+		e := newEdgeBefore(t, api, nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL+"/"+nodeUUID(1)+"/deploy_kernel", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Range", "bytes=0-99")
+		var body []byte
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil {
+			body, err = io.ReadAll(response.Body)
+			response.Body.Close()
+		}
+		if whole := err == nil; whole != (size == 100) || len(body) > 100 {
+			t.Errorf("%s: %d bytes, %v", name, len(body), err)
+		}
+	}
+}
+
 // TestSeveralRanges wants an answer with several ranges to say where one ends and the next begins.
 func TestSeveralRanges(t *testing.T) {
 	t.Parallel()

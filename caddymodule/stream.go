@@ -145,8 +145,9 @@ func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *ht
 	if response.Header.Get("Accept-Ranges") == "bytes" || response.StatusCode == http.StatusPartialContent {
 		header.Set("Accept-Ranges", "bytes")
 	}
-	if response.StatusCode != http.StatusNotModified && response.ContentLength >= 0 {
-		header.Set("Content-Length", strconv.FormatInt(response.ContentLength, 10))
+	length := bodyLength(response)
+	if response.StatusCode != http.StatusNotModified && length >= 0 {
+		header.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
 	w.WriteHeader(response.StatusCode)
 	if r.Method == http.MethodHead {
@@ -154,16 +155,27 @@ func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *ht
 		return nil
 	}
 	n, err := io.Copy(w, response.Body)
-	if err != nil || response.ContentLength >= 0 && n != response.ContentLength {
+	if err != nil || length >= 0 && n != length {
 		h.metrics.image(label, "short", n)
 		if r.Context().Err() == nil {
 			h.logger.Warn("image ended short", zap.String("label", label), zap.Int64("bytes", n),
-				zap.Int64("of", response.ContentLength))
+				zap.Int64("of", length))
 		}
 		panic(http.ErrAbortHandler) // net/http closes the connection, which is the only way to say that this was not all
 	}
 	h.metrics.image(label, "ok", n)
 	return nil
+}
+
+// bodyLength is how long an answer must be: as it says itself, or as the range is that it says it holds. Negative: unknown.
+func bodyLength(response *http.Response) int64 {
+	if response.ContentLength < 0 && response.StatusCode == http.StatusPartialContent {
+		span, _, _ := strings.Cut(strings.TrimPrefix(response.Header.Get("Content-Range"), "bytes "), "/")
+		if first, last, ok := parseSpan(span); ok {
+			return last - first + 1
+		}
+	}
+	return response.ContentLength
 }
 
 // unusable says what is wrong with an origin's answer, nil when nothing is.
