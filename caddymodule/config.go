@@ -305,7 +305,9 @@ func (h *Handler) resolvePairs(mode string, kernels, ramdisks map[string]string)
 		for _, half := range []struct{ option, value, filled string }{
 			{mode + "_kernel", kernels[arch], kernel}, {mode + "_ramdisk", ramdisks[arch], ramdisk},
 		} {
-			if _, err := h.follow(half.filled); err != nil && h.ConductorHTTP == "" {
+			// The conductor has a copy of each image of a node, but none for a machine without one.
+			only := h.ConductorHTTP == "" || mode == "deploy" && arch == "" && h.UnknownMAC == "inspect"
+			if _, err := h.follow(half.filled); err != nil && only {
 				return nil, optionError(half.option, half.value, err, "or give an http or https URL")
 			}
 		}

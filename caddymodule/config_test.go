@@ -39,9 +39,14 @@ func TestErrorsShowNoSecret(t *testing.T) {
 // it is about to boot, and none for these.
 func TestUnknownMachinesNeedAnAgent(t *testing.T) {
 	t.Parallel()
-	h := &Handler{Ironic: Ironic{URL: "http://127.0.0.1:6385"}, UnknownMAC: "inspect", ConductorHTTP: "http://conductor"}
-	if err := provision(t, h); err == nil || !strings.Contains(err.Error(), "give deploy_kernel and deploy_ramdisk") {
-		t.Errorf("unknown_mac inspect without a deploy_kernel is taken: %v", err)
+	for _, kernel := range []string{"", someUUID, "file:///shared/html/k"} {
+		h := &Handler{Ironic: Ironic{URL: "http://127.0.0.1:6385"}, UnknownMAC: "inspect", ConductorHTTP: "http://conductor"}
+		if kernel != "" {
+			h.DeployKernel, h.DeployRamdisk = map[string]string{"": kernel}, map[string]string{"": "http://i/r"}
+		}
+		if err := provision(t, h); err == nil || !strings.Contains(err.Error(), "deploy_kernel") {
+			t.Errorf("unknown_mac inspect with the deploy_kernel %q is taken: %v", kernel, err)
+		}
 	}
 }
 
