@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,9 +76,15 @@ func newEdgeBefore(t *testing.T, api *ironictest.Server, options func(*Handler))
 	return &edge{server, api, h}
 }
 
+// provisioning keeps tests apart in caddy.ProvisionContext, which writes to variables of its package: Caddy itself loads
+// one configuration at a time.
+var provisioning sync.Mutex
+
 // provision prepares a handler without a server, until the test's end.
 func provision(t *testing.T, h *Handler) error {
 	t.Helper()
+	provisioning.Lock()
+	defer provisioning.Unlock()
 	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}})
 	if err != nil {
 		t.Fatal(err)
