@@ -102,12 +102,12 @@ func (f *fill) receive(st *stream, part *cache.Part) (bool, error) {
 		}
 		switch {
 		case err == io.EOF && left <= 0 && size < 0:
+			f.sizeKnown(first + n) // before the last block is seen, which is shorter than the others
 			if n > 0 {
 				if err := f.blockDone(st, first/o.block, n, sum, store); err != nil {
 					return false, err
 				}
 			}
-			f.sizeKnown(first + n)
 			return true, nil
 		case err == io.EOF && left == 0:
 			return false, nil // less than was asked for; the next request brings more
