@@ -158,7 +158,7 @@ func (f *fill) receiveBlock(body io.Reader, buffer []byte, first, last int64, st
 			}
 			n += int64(m)
 		}
-		if err != nil {
+		if err != nil && first+n < last { // an end that comes with the last bytes comes again
 			return sum, n, err
 		}
 	}

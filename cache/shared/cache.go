@@ -21,9 +21,9 @@ import (
 // Upstream is the origin of one target.
 type Upstream interface {
 	cache.Origin
-	// Fetch puts a client's question: a method, the fields of the client that go on, conditions of ours, and the bytes
-	// that are wanted first. An answer of any status is a part; an error is a line that broke, or an answer that lies.
-	Fetch(ctx context.Context, method string, header http.Header, ask cache.Ask) (*cache.Part, error)
+	// Fetch puts a client's GET: the fields of the client that go on, conditions of ours, and the bytes that are wanted
+	// first. An answer of any status is a part; an error is a line that broke, or an answer that lies.
+	Fetch(ctx context.Context, header http.Header, ask cache.Ask) (*cache.Part, error)
 }
 
 // Target is what a request is for.

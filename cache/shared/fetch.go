@@ -144,7 +144,7 @@ func (c *Cache) fetch(ctx context.Context, t *Target, request rules.Request) res
 			ask.First = c.wantedFirst(request.Header)
 		}
 	}
-	part, err := t.Upstream.Fetch(ctx, http.MethodGet, header, ask)
+	part, err := t.Upstream.Fetch(ctx, header, ask)
 	if err != nil {
 		return result{err: err}
 	}
@@ -171,7 +171,7 @@ func (c *Cache) unconditional(ctx context.Context, t *Target, request rules.Requ
 	if t.Private {
 		removeClient(header)
 	}
-	part, err := t.Upstream.Fetch(ctx, http.MethodGet, header, ask)
+	part, err := t.Upstream.Fetch(ctx, header, ask)
 	if err == nil && part.Status == http.StatusNotModified {
 		_ = part.Body.Close()
 		err = &cache.OriginError{Status: http.StatusBadGateway, Reason: "304 to a request without conditions"}

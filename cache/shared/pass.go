@@ -49,7 +49,7 @@ func (c *Cache) pass(w http.ResponseWriter, r *http.Request, t *Target, request 
 
 // forward puts a question whose conditions only the origin may judge, and passes on what comes.
 func (c *Cache) forward(w http.ResponseWriter, r *http.Request, t *Target, request rules.Request) error {
-	part, err := t.Upstream.Fetch(r.Context(), r.Method, rules.Forward(request.Header), cache.Ask{})
+	part, err := t.Upstream.Fetch(r.Context(), rules.Forward(request.Header), cache.Ask{})
 	if err != nil {
 		return c.failure(err)
 	}
