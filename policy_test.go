@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 	"cache":                {},
 	"cache/disk":           {"cache"},
 	"cache/lookup":         {"cache", "github.com/dgraph-io/ristretto/v2"},
+	"cache/origin":         {"cache", "golang.org/x/time"},
 	"ironic":               {"ipxe", "github.com/gophercloud/gophercloud/v2"},
 	"ironic/ironictest":    {},
 	"caddymodule/handover": {"github.com/caddyserver/caddy/v2", "go.uber.org/zap", "golang.org/x/sys"},
