@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"ipxe/ipxetest":        {},
 	"cache":                {},
 	"cache/lookup":         {"cache", "github.com/dgraph-io/ristretto/v2"},
+	"cache/rules":          {"cache"},
 	"ironic":               {"ipxe", "github.com/gophercloud/gophercloud/v2"},
 	"ironic/ironictest":    {},
 	"caddymodule/handover": {"github.com/caddyserver/caddy/v2", "go.uber.org/zap", "golang.org/x/sys"},
