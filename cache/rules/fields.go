@@ -50,9 +50,10 @@ func (r Response) Stored() Response {
 	return r
 }
 
-// Served returns the header with which a kept answer is sent: its own, and its age (RFC 9111 section 4).
+// Served returns the header with which a kept answer is sent, one that [Response.Stored] made: its own, and its age (RFC
+// 9111 section 4).
 func (r Response) Served(now time.Time) http.Header {
-	header := Forward(r.Header)
+	header := r.Header.Clone()
 	header.Set("Age", strconv.FormatInt(int64(r.Age(now)/time.Second), 10))
 	return header
 }

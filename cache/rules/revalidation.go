@@ -66,9 +66,10 @@ func Confirmed(asked []Variant, notModified Response) []int {
 	return confirmed
 }
 
-// bound are the fields that describe the bytes as they are kept. They stay what they were when the bytes came.
-// RFC 9111 section 3.2 has Content-Length stay, lets Content-Range stay, and leaves Content-Encoding to a cache whose
-// bytes depend on it: ones that are kept in parts would be, if half of an object were called by another coding.
+// bound are the fields that describe the bytes as they are kept. They stay what they were when the bytes came. RFC 9111
+// section 3.2 wants that of Content-Length and allows it for Content-Range. It allows more where the kept bytes' integrity
+// depends on it, and that of an object in parts does: were Content-Encoding to change between two parts, they would be of
+// two codings under one name.
 var bound = []string{"Content-Length", "Content-Encoding", "Content-Range"}
 
 // Updated returns the kept answer as a 304 confirmed it: with the fields and times of the 304 where it has any (RFC

@@ -80,7 +80,7 @@ func VariantKey(vary []string, request http.Header) string {
 // Matches reports whether the answer may be used for a request with that header (RFC 9111 section 4.1).
 func (v Variant) Matches(request http.Header) bool {
 	vary, more := Vary(v.Response.Header)
-	return !more && VariantKey(vary, v.Selecting) == VariantKey(vary, request)
+	return !more && (len(vary) == 0 || VariantKey(vary, v.Selecting) == VariantKey(vary, request))
 }
 
 // Choose returns the index of the variant to use for a request with that header, -1 if none matches: of several the
