@@ -53,10 +53,12 @@ var arrows = map[string][]string{
 	"cache/disk":           {"cache"},
 	"cache/lookup":         {"cache", "github.com/dgraph-io/ristretto/v2"},
 	"cache/origin":         {"cache", "golang.org/x/time"},
+	"cache/rules":          {"cache"},
+	"cache/shared":         {"cache", "cache/disk", "cache/rules"},
 	"ironic":               {"ipxe", "github.com/gophercloud/gophercloud/v2"},
 	"ironic/ironictest":    {},
 	"caddymodule/handover": {"github.com/caddyserver/caddy/v2", "go.uber.org/zap", "golang.org/x/sys"},
-	"caddymodule": {"caddymodule/handover", "ipxe", "ipxe/ipxetest", "ironic", "ironic/ironictest", "cache", "cache/lookup", "github.com/caddyserver/caddy/v2",
+	"caddymodule": {"caddymodule/handover", "ipxe", "ipxe/ipxetest", "ironic", "ironic/ironictest", "cache", "cache/disk", "cache/lookup", "cache/origin", "cache/rules", "cache/shared", "github.com/caddyserver/caddy/v2",
 		"go.uber.org/zap", "go.opentelemetry.io/otel", "github.com/prometheus/client_golang", "github.com/spf13/cobra"},
 	"cmd/xcaddy-build": {"caddymodule", "github.com/caddyserver/caddy/v2"},
 }

@@ -39,7 +39,7 @@ func (s *Source) ask(ctx context.Context, header, extra http.Header) (*answer, e
 		if err != nil {
 			return nil, fmt.Errorf("ask %s: %w", publicURL(u), public(err, u))
 		}
-		if !redirects(a.StatusCode) {
+		if !redirects(a.StatusCode) || a.Header.Get("Location") == "" { // one to nowhere is an answer
 			return a, nil
 		}
 		a.body.Close()

@@ -20,9 +20,6 @@ func redirects(status int) bool {
 // hop says where a redirect leads. A user and password in it are left out: they would be the other server's idea of who
 // we are.
 func (c *Client) hop(from *url.URL, at address, location string) (*url.URL, address, error) {
-	if location == "" {
-		return nil, at, unusable("a redirect to nowhere")
-	}
 	u, err := from.Parse(location)
 	if err != nil {
 		return nil, at, unusable("a redirect to what is not a URL")
