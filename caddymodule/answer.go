@@ -34,6 +34,7 @@ const (
 	reasonBadAnswer    = "ironic_answer"      // Ironic's answer cannot be used
 	reasonReference    = "reference"          // an image reference that this edge cannot follow
 	reasonStarting     = "starting"           // the store is not open yet
+	reasonBusy         = "busy"               // as many transfers as max_transfers allows are under way
 	reasonOrigin       = "origin"             // an image's origin does not deliver it
 )
 

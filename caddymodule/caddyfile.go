@@ -52,6 +52,8 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			block     <size>
 //			parallel  <number>
 //			line_rate <bytes per second>
+//			max_transfers <number>
+//			pace      <bytes per second>
 //		}
 //		mirror /<prefix>/ <url> {
 //			max_age    <duration>

@@ -29,8 +29,12 @@ func (h *Handler) unmarshalStore(d *caddyfile.Dispenser) error {
 			return number(d, &s.Parallel)
 		case "line_rate":
 			return size(d, &s.LineRate)
+		case "max_transfers":
+			return number(d, &s.MaxTransfers)
+		case "pace":
+			return size(d, &s.Pace)
 		}
-		return d.Errf("unknown option %q of store; it takes max_size, min_free, block, parallel and line_rate", option)
+		return d.Errf("unknown option %q of store; it takes max_size, min_free, block, parallel, line_rate, max_transfers and pace", option)
 	})
 }
 

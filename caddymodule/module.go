@@ -136,6 +136,8 @@ type Handler struct {
 
 	storage      *storage // shared with other generations of the configuration; nil: there is none
 	storeOptions disk.Options
+	maxTransfers int
+	pace         int64
 	images       *origin.Client
 	mirrors      []*mirror
 

@@ -32,6 +32,10 @@ type Store struct {
 	Parallel int `json:"parallel,omitempty"`
 	// How many bytes per second all transfers from origins together may take. Default: no limit.
 	LineRate int64 `json:"line_rate,omitempty"`
+	// How many transfers to nodes there may be at once; who comes then is told to come back. Default: no limit.
+	MaxTransfers int `json:"max_transfers,omitempty"`
+	// How many bytes per second one node may get. Default: no limit.
+	Pace int64 `json:"pace,omitempty"`
 }
 
 const (
@@ -48,7 +52,7 @@ var stores = caddy.NewUsagePool()
 // beside the process that has the directory.
 type storage struct {
 	directory string
-	options   disk.Options
+	admission admission
 
 	mu    sync.Mutex
 	store *disk.Store
@@ -68,6 +72,7 @@ func (h *Handler) acquireStore(c *config) error {
 	}
 	h.storage, h.storeOptions = value.(*storage), disk.Options{MaxSize: c.store.MaxSize, MinFree: *c.store.MinFree,
 		Block: c.store.Block, Parallel: c.store.Parallel}
+	h.maxTransfers, h.pace = c.store.MaxTransfers, c.store.Pace
 	return nil
 }
 
@@ -171,6 +176,10 @@ func (h *Handler) resolveStore(c *config) error {
 		return optionError("parallel", fmt.Sprint(s.Parallel), errors.New("is not from 1 to 32"), "give a number such as 4")
 	case s.LineRate < 0:
 		return size("line_rate", s.LineRate, "is negative", "give bytes per second such as 50MiB")
+	case s.MaxTransfers < 0:
+		return optionError("max_transfers", fmt.Sprint(s.MaxTransfers), errors.New("is negative"), "give a number such as 200")
+	case s.Pace < 0:
+		return size("pace", s.Pace, "is negative", "give bytes per second such as 10MiB")
 	}
 	return h.resolveMirrors(c)
 }

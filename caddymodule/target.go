@@ -45,7 +45,16 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 	}
 	ctx, span := startSpan(r.Context(), "ironic-edge image "+label)
 	defer span.End()
+	limiter, leave, ok := h.storage.admission.enter(r, h.maxTransfers, h.pace)
+	if !ok {
+		w.Header().Set("Retry-After", retryAfter(time.Now()))
+		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonBusy, "too many transfers are under way"})
+	}
+	defer leave()
 	counted := &countingWriter{ResponseWriter: w}
+	if limiter != nil {
+		counted.ResponseWriter = &pacedWriter{w, r.Context(), limiter}
+	}
 	defer func() {
 		outcome := "ok"
 		if p := recover(); p != nil { // the answer was cut short
