@@ -108,7 +108,7 @@ func (m *Mirror) resolve() (*mirror, error) {
 	for name, sum := range m.SHA256 {
 		d, err := cache.ParseDigest("sha256", sum)
 		if err != nil {
-			return r, optionError("sha256", sum, err, "write: sha256 <path> <64 hexadecimal digits>")
+			return r, optionError("sha256", sum, errors.New("is no SHA-256 sum"), "write: sha256 <path> <64 hexadecimal digits>")
 		}
 		r.digests[strings.TrimPrefix(name, "/")] = &d
 	}
