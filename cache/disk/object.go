@@ -30,17 +30,20 @@ var (
 	// ErrClosed is a store that was closed.
 	ErrClosed = errors.New("the store is closed")
 
-	errIdle = errors.New("the object is not being filled")
+	errIdle  = errors.New("the object is not being filled")
+	errStuck = errors.New("the origin's answers do not bring a whole block")
 )
 
-// blockState is what is known of a block.
-type blockState uint8
+// blockState is what is known of a block. From claimed on it is the number of the stream that is on its way to it: one
+// stream writes a block, gives it back, or makes it present, and no other.
+type blockState uint32
 
 const (
 	absent    blockState = iota
-	claimed              // a stream is on its way to it
 	unchecked            // it was there before the process began
+	checking             // somebody compares it with its checksum
 	present
+	claimed
 )
 
 // Object is the bytes of one content. Store.Get and Store.Create hand it out; Release gives it back. It may be used by
@@ -145,15 +148,26 @@ func (o *Object) Await(ctx context.Context, offset, want int64) (int64, error) {
 	for {
 		o.mu.Lock()
 		n, err := o.readyLocked(offset, want)
-		if n > 0 || err != nil {
+		if n > 0 {
 			o.mu.Unlock()
-			return n, err
+			return n, nil
 		}
-		if i := offset / o.block; i < int64(len(o.state)) && o.state[i] == unchecked {
-			o.state[i] = claimed
+		if i := offset / o.block; i >= 0 && i < int64(len(o.state)) && o.state[i] == unchecked {
+			o.state[i] = checking
+			f := o.fill
+			if f != nil && !f.joinLocked() {
+				f = nil
+			}
 			o.mu.Unlock()
 			o.check(i)
+			if f != nil {
+				go f.leave() // it may be the last and have the whole object to finish
+			}
 			continue
+		}
+		if err != nil {
+			o.mu.Unlock()
+			return 0, err
 		}
 		progress := o.progress
 		o.waiting = append(o.waiting, offset)
@@ -187,7 +201,7 @@ func (o *Object) readyLocked(offset, want int64) (int64, error) {
 		return min(want, o.size-offset), nil
 	}
 	end := offset
-	for i := offset / o.block; i < int64(len(o.state)) && end < offset+want && o.visibleLocked(i); i++ {
+	for i := offset / o.block; i < int64(len(o.state)) && end-offset < want && o.visibleLocked(i); i++ {
 		end = (i + 1) * o.block
 	}
 	if o.size >= 0 {
@@ -200,12 +214,20 @@ func (o *Object) readyLocked(offset, want int64) (int64, error) {
 }
 
 // visibleLocked reports whether a block may be given out. The last one of an object with a digest may not before all
-// have been seen to be right.
+// have been seen to be right; while the length is not known, any block may be the last that has none after it.
 func (o *Object) visibleLocked(i int64) bool {
-	return o.state[i] == present && (o.digest == nil || o.size < 0 || i != (o.size-1)/o.block)
+	switch {
+	case o.state[i] != present:
+		return false
+	case o.digest == nil:
+		return true
+	case o.size < 0:
+		return i+1 < int64(len(o.state)) && o.state[i+1] == present
+	}
+	return i != (o.size-1)/o.block
 }
 
-// check decides over a block that was there before the process began, and that its caller claimed.
+// check decides over a block that was there before the process began, and that its caller marked.
 func (o *Object) check(i int64) {
 	first, last := i*o.block, (i+1)*o.block
 	if size := o.Size(); size >= 0 {

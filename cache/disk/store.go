@@ -240,6 +240,7 @@ func (s *Store) Create(n New) (*Object, error) {
 	if size >= 0 {
 		o.state = make([]blockState, o.blocks(size))
 	}
+	f := s.newFill(o, n.Origin, n.Part) // at once: who finds the object must not begin another
 	if err := s.reserve(o, max(size, 0)); err != nil {
 		return nil, err
 	}
@@ -258,12 +259,13 @@ func (s *Store) Create(n New) (*Object, error) {
 		o.close()
 		return nil, ErrClosed
 	}
+	s.fills.Add(1)
 	s.insertLocked(o)
 	s.setKeyLocked(n.Key, n.Info, o)
 	side := o.sidecarLocked()
 	s.mu.Unlock()
 	s.save(o, side)
-	s.startFill(o, n.Origin, n.Part)
+	f.start()
 	return o, nil
 }
 
@@ -289,16 +291,17 @@ func (s *Store) createFiles(o *Object) error {
 func (s *Store) Resume(o *Object, origin cache.Origin) {
 	s.mu.Lock()
 	o.mu.Lock()
-	idle := !o.whole && o.fill == nil && !o.removed && !s.closed
-	if idle {
+	var f *fill
+	if !o.whole && o.fill == nil && !o.removed && !s.closed {
 		o.users++
 		o.origin = origin
-		o.fill = &fill{} // nobody else begins
+		f = s.newFill(o, origin, nil)
+		s.fills.Add(1)
 	}
 	o.mu.Unlock()
 	s.mu.Unlock()
-	if idle {
-		s.startFill(o, origin, nil)
+	if f != nil {
+		f.start()
 	}
 }
 
