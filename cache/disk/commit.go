@@ -51,18 +51,11 @@ func (s *Store) commit(o *Object) error {
 		return err
 	}
 	s.mu.Lock()
-	if o.removed {
-		s.mu.Unlock()
-		return nil
-	}
 	o.mu.Lock()
 	o.durable = true
 	o.mu.Unlock()
-	side := o.sidecarLocked()
 	s.mu.Unlock()
-	o.saving.Lock()
-	defer o.saving.Unlock()
-	return writeSidecar(s.root, o.id, side, true)
+	return s.writeSidecar(o, true)
 }
 
 // maxQuarantine is how many bad objects are kept to be looked at.

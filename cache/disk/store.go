@@ -261,10 +261,10 @@ func (s *Store) Create(n New) (*Object, error) {
 	}
 	s.fills.Add(1)
 	s.insertLocked(o)
-	s.setKeyLocked(n.Key, n.Info, o)
-	side := o.sidecarLocked()
+	old := s.setKeyLocked(n.Key, n.Info, o)
 	s.mu.Unlock()
-	s.save(o, side)
+	s.save(o)
+	s.save(old)
 	f.start()
 	return o, nil
 }
@@ -312,21 +312,25 @@ func (s *Store) SetKey(key string, info json.RawMessage, o *Object) {
 		s.mu.Unlock()
 		return
 	}
-	s.setKeyLocked(key, info, o)
-	side := o.sidecarLocked()
+	old := s.setKeyLocked(key, info, o)
 	s.mu.Unlock()
-	s.save(o, side)
+	s.save(o)
+	s.save(old)
 }
 
-func (s *Store) setKeyLocked(key string, info json.RawMessage, o *Object) {
-	if old := s.keys[key]; old != nil && old != o {
-		delete(old.keys, key)
-		if len(old.keys) == 0 {
-			s.dropLocked(old)
-		}
-	}
+// setKeyLocked returns the object that the key led to, nil if it is the same or there was none.
+func (s *Store) setKeyLocked(key string, info json.RawMessage, o *Object) *Object {
+	old := s.keys[key]
 	s.keys[key] = o
 	o.keys[key] = info
+	if old == nil || old == o {
+		return nil
+	}
+	delete(old.keys, key)
+	if len(old.keys) == 0 {
+		s.dropLocked(old)
+	}
+	return old
 }
 
 // RemoveKey makes a key lead nowhere. An object without keys is removed when its last user has left.
@@ -341,21 +345,39 @@ func (s *Store) RemoveKey(key string) {
 	delete(o.keys, key)
 	if len(o.keys) == 0 {
 		s.dropLocked(o)
-		s.mu.Unlock()
-		return
 	}
-	side := o.sidecarLocked()
 	s.mu.Unlock()
-	s.save(o, side)
+	s.save(o)
 }
 
-// save writes a sidecar that is no promise of wholeness; if it cannot be, a restart loses the object.
-func (s *Store) save(o *Object, side *sidecar) {
-	o.saving.Lock()
-	defer o.saving.Unlock()
-	if err := writeSidecar(s.root, o.id, side, false); err != nil {
+// save writes what is to be known of an object after a restart, if there is one; if it cannot be, a restart loses it.
+func (s *Store) save(o *Object) {
+	if o == nil {
+		return
+	}
+	if err := s.writeSidecar(o, false); err != nil {
 		s.log.Warn("a sidecar cannot be written; a restart loses the object", slog.String("object", o.id), slog.Any("error", err))
 	}
+}
+
+// writeSidecar writes an object's sidecar as it should be now. Who comes later writes what is true later: two that had
+// decided before they wrote could leave the older one. An object that was dropped has none, or it would be found again
+// after a restart, under a key that leads elsewhere.
+func (s *Store) writeSidecar(o *Object, sync bool) error {
+	o.saving.Lock()
+	defer o.saving.Unlock()
+	s.mu.Lock()
+	removed := o.removed
+	side := o.sidecarLocked()
+	s.mu.Unlock()
+	if removed {
+		err := s.root.Remove(sidecarPath(o.id))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return err
+	}
+	return writeSidecar(s.root, o.id, side, sync)
 }
 
 func (s *Store) insertLocked(o *Object) {

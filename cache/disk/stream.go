@@ -62,6 +62,7 @@ func (f *fill) attempt(st *stream, part *cache.Part) (bool, error) {
 		if err := o.store.reserve(o, part.Size); err != nil {
 			return false, &storeError{err}
 		}
+		o.store.save(o)
 	}
 	return f.receive(st, part)
 }
