@@ -25,6 +25,11 @@ func (f *fill) finish() {
 	o.whole, o.state = true, nil
 	o.changedLocked()
 	o.mu.Unlock()
+	s.mu.Lock()
+	more := o.reserved - o.size // of an object whose end was not known until it came
+	s.used -= more
+	o.reserved -= more
+	s.mu.Unlock()
 	s.counters.filled.Add(1)
 	if err := s.commit(o); err != nil {
 		s.log.Warn("an object cannot be made to last; a restart checks it again", slog.String("object", o.id), slog.Any("error", err))

@@ -25,5 +25,6 @@
 //
 // # Locks
 //
-// Store.mu is taken before Object.mu, never the other way round. Neither is held during I/O.
+// Store.mu is taken before Object.mu, never the other way round. Neither is held during I/O: that is done under
+// Object.saving, Object.opening and fill.digesting, which are taken before them and never within each other.
 package disk

@@ -111,6 +111,9 @@ func (f *fill) leave() {
 		f.finish()
 	}
 	f.stop()
+	o.store.mu.Lock()
+	delete(o.store.filling, o)
+	o.store.mu.Unlock()
 	o.mu.Lock()
 	o.fill = nil
 	if !o.whole && o.gone == nil {
@@ -176,8 +179,8 @@ func (f *fill) pickLocked() *stream {
 		}
 		return nil
 	}
-	for _, offset := range o.waiting {
-		i := offset / o.block
+	for e := o.waiting.Front(); e != nil; e = e.Next() {
+		i := e.Value.(int64) / o.block
 		if i >= int64(len(o.state)) {
 			continue
 		}
@@ -263,7 +266,7 @@ func (f *fill) runLocked(st *stream, part *cache.Part) {
 		err := f.transfer(st, part)
 		o := f.o
 		if errors.Is(err, ErrNotStored) || errors.Is(err, ErrChanged) {
-			o.store.drop(o) // whoever asks next begins anew
+			o.store.discard(o) // whoever asks next begins anew
 		}
 		o.mu.Lock()
 		defer o.mu.Unlock()

@@ -226,8 +226,8 @@ func consistent(t *testing.T, s *Store) {
 			t.Errorf("an object has %d users when all have left, and a fill: %v", o.users, o.fill != nil)
 		}
 	}
-	if used != s.used {
-		t.Errorf("%d bytes are reserved, %d counted", used, s.used)
+	if used != s.used || len(s.filling) > 0 {
+		t.Errorf("%d bytes are reserved, %d counted; %d objects are being filled", used, s.used, len(s.filling))
 	}
 }
 

@@ -61,7 +61,10 @@ func (s *Store) scan() error {
 	for _, f := range all {
 		s.adopt(f.o, f.used)
 	}
-	return s.makeRoom(0)
+	if err := s.makeRoom(); err != nil { // others have filled the disk; what is there can be read
+		s.log.Warn("the file system has less room than is to be left free", slog.String("store", s.dir))
+	}
+	return nil
 }
 
 // restore makes an object of its sidecar. Nil: it cannot be used and was removed.

@@ -54,7 +54,8 @@ type Store struct {
 	identities map[string]*Object
 	objects    map[string]*Object
 	recent     *list.List // of *Object, the last used first
-	used       int64      // bytes reserved
+	used       int64      // bytes reserved by objects, and by those that were dropped while they have users
+	filling    map[*Object]struct{}
 	pinned     map[string]struct{}
 	closed     bool
 }
@@ -92,7 +93,8 @@ func Open(dir string, options Options) (*Store, error) {
 		return nil, fmt.Errorf("store %s: impossible limits", dir)
 	}
 	s := &Store{dir: dir, options: options, log: options.Log, keys: make(map[string]*Object),
-		identities: make(map[string]*Object), objects: make(map[string]*Object), recent: list.New()}
+		identities: make(map[string]*Object), objects: make(map[string]*Object), filling: make(map[*Object]struct{}),
+		recent: list.New()}
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)
 	}
@@ -104,7 +106,8 @@ func Open(dir string, options Options) (*Store, error) {
 	return s, nil
 }
 
-// Close ends the fills, whose blocks are kept, and gives the directory back. Objects must not be used afterwards.
+// Close ends the fills, whose blocks are kept, and gives the directory back. Who has an object may read on in what is
+// there.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -116,9 +119,6 @@ func (s *Store) Close() error {
 	s.stop()
 	s.fills.Wait()
 	s.tasks.Wait()
-	for _, o := range s.objects {
-		o.close()
-	}
 	return errors.Join(s.root.Close(), s.lock.Close())
 }
 
@@ -127,7 +127,7 @@ func (s *Store) SetLimits(maxSize, minFree int64) {
 	s.mu.Lock()
 	s.options.MaxSize, s.options.MinFree = maxSize, minFree
 	s.mu.Unlock()
-	_ = s.makeRoom(0)
+	_ = s.makeRoom() // what is used or pinned stays
 }
 
 // Pin keeps the objects of these keys from eviction, and of no others.
@@ -146,13 +146,13 @@ func (s *Store) Pin(keys []string) {
 func (s *Store) Get(key string) (*Object, json.RawMessage) {
 	s.mu.Lock()
 	o := s.keys[key]
-	if o == nil || s.closed {
+	if o == nil || !s.useLocked(o) {
 		s.mu.Unlock()
 		return nil, nil
 	}
 	info := o.keys[key]
 	s.mu.Unlock()
-	if !s.use(o) {
+	if !s.opened(o) {
 		return nil, nil
 	}
 	return o, info
@@ -163,8 +163,9 @@ func (s *Store) Get(key string) (*Object, json.RawMessage) {
 func (s *Store) Find(identity string) *Object {
 	s.mu.Lock()
 	o := s.identities[identity]
+	used := o != nil && s.useLocked(o)
 	s.mu.Unlock()
-	if o == nil || identity == "" || !s.use(o) {
+	if !used || !s.opened(o) {
 		return nil
 	}
 	return o
@@ -172,45 +173,69 @@ func (s *Store) Find(identity string) *Object {
 
 // use takes an object for a user.
 func (s *Store) use(o *Object) bool {
-	now := time.Now()
 	s.mu.Lock()
+	used := s.useLocked(o)
+	s.mu.Unlock()
+	return used && s.opened(o)
+}
+
+// useLocked counts a user of an object, who is to open it next.
+func (s *Store) useLocked(o *Object) bool {
 	if o.removed || s.closed {
-		s.mu.Unlock()
 		return false
 	}
 	o.users++
-	o.lastUse.Store(now.Unix())
+	o.lastUse.Store(time.Now().Unix())
 	s.recent.MoveToFront(o.element)
-	touch := now.Sub(o.touched) > time.Minute
+	return true
+}
+
+// opened opens an object's files for a user who was counted. Otherwise the user is counted no more.
+func (s *Store) opened(o *Object) bool {
+	if err := o.open(); err != nil {
+		s.log.Warn("an object of the store cannot be opened", slog.String("object", o.id), slog.Any("error", err))
+		if errors.Is(err, fs.ErrNotExist) { // anything else may pass: too many open files, for one
+			s.discard(o)
+		}
+		s.release(o)
+		return false
+	}
+	now := time.Now()
+	s.mu.Lock()
+	touch := now.Sub(o.touched).Abs() > time.Minute // it is in the future if the clock was
 	if touch {
 		o.touched = now
 	}
 	s.mu.Unlock()
-	err := o.open()
-	if err == nil && touch {
-		err = s.root.Chtimes(sidecarPath(o.id), now, now)
-	}
-	if err != nil {
-		s.log.Warn("an object of the store has gone", slog.String("object", o.id), slog.Any("error", err))
-		s.drop(o)
-		s.release(o)
-		return false
+	if touch {
+		if err := s.root.Chtimes(sidecarPath(o.id), now, now); err != nil {
+			s.log.Debug("the use of an object cannot be written down", slog.String("object", o.id), slog.Any("error", err))
+		}
 	}
 	return true
 }
 
 func (s *Store) release(o *Object) {
+	var files [2]*os.File
 	s.mu.Lock()
 	o.users--
-	last := o.users == 0
-	if last && !o.removed && len(o.keys) == 0 {
-		s.dropLocked(o)
-	}
-	unlink := last && o.removed
-	if last {
-		o.close() // nobody can take it up before Store.mu is free
+	unlink := false
+	switch {
+	case o.users == 0:
+		files = o.detach() // nobody can take it up before Store.mu is free
+		if o.removed {
+			s.unreserveLocked(o)
+			unlink = !s.closed // else the next process does it: there is no sidecar
+		}
+	case o.removed && o.users == 1:
+		o.abandon()
 	}
 	s.mu.Unlock()
+	for _, f := range files {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
 	if unlink {
 		s.unlink(o.id)
 	}
@@ -223,7 +248,9 @@ type New struct {
 	Identity string          // see Find; may be empty
 	Digest   *cache.Digest   // nil: not known
 	Origin   cache.Origin
-	Part     *cache.Part // the origin's first answer; it begins at a multiple of the store's block
+	// Part is the origin's first answer. It begins at a multiple of the store's block, and its context is not a client's.
+	// Its body may be closed while it is read.
+	Part *cache.Part
 }
 
 // Create makes an object, leads the key to it and begins to fill it. The part's body is the store's, unless there is an
@@ -237,26 +264,27 @@ func (s *Store) Create(n New) (*Object, error) {
 	o := &Object{store: s, id: newID(), block: s.options.Block, validator: n.Part.Validator, digest: n.Digest, identity: n.Identity,
 		size: size, progress: make(chan struct{}), created: now, touched: now, origin: n.Origin, users: 2} // the caller and the fill
 	o.lastUse.Store(now.Unix())
-	if size >= 0 {
-		o.state = make([]blockState, o.blocks(size))
-	}
-	f := s.newFill(o, n.Origin, n.Part) // at once: who finds the object must not begin another
 	if err := s.reserve(o, max(size, 0)); err != nil {
 		return nil, err
 	}
+	if size >= 0 {
+		o.state = make([]blockState, o.blocks(size))
+	}
+	first := n.Part
+	if first.First > 0 && !o.validator.Strong() {
+		first = nil // only what comes in one piece from the beginning is of one representation
+	}
+	f := s.newFill(o, n.Origin, first) // at once: who finds the object must not begin another
 	if err := s.createFiles(o); err != nil {
 		s.log.Warn("an object cannot be stored; it is passed on from its origin", slog.Any("error", err))
 		s.counters.notStored.Add(1)
-		s.unlink(o.id)
-		s.mu.Lock()
-		s.used -= o.reserved
-		s.mu.Unlock()
+		s.undo(o)
 		return nil, ErrNotStored
 	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		o.close()
+		s.undo(o)
 		return nil, ErrClosed
 	}
 	s.fills.Add(1)
@@ -265,12 +293,29 @@ func (s *Store) Create(n New) (*Object, error) {
 	s.mu.Unlock()
 	s.save(o)
 	s.save(old)
+	if first == nil {
+		_ = n.Part.Body.Close()
+	}
 	f.start()
 	return o, nil
 }
 
+// undo leaves nothing of an object that nobody has seen.
+func (s *Store) undo(o *Object) {
+	o.fill.stop()
+	for _, f := range o.detach() {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+	s.unlink(o.id)
+	s.mu.Lock()
+	s.unreserveLocked(o)
+	s.mu.Unlock()
+}
+
 func (s *Store) createFiles(o *Object) error {
-	if err := s.root.Mkdir("objects/"+o.id[:2], 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := s.root.MkdirAll("objects/"+o.id[:2], 0o755); err != nil { // all: somebody may have emptied the directory
 		return err
 	}
 	for _, name := range []string{dataPath(o.id), sumsPath(o.id)} {
@@ -297,12 +342,19 @@ func (s *Store) Resume(o *Object, origin cache.Origin) {
 		o.origin = origin
 		f = s.newFill(o, origin, nil)
 		s.fills.Add(1)
+		s.filling[o] = struct{}{}
 	}
 	o.mu.Unlock()
 	s.mu.Unlock()
-	if f != nil {
-		f.start()
+	if f == nil {
+		return
 	}
+	if err := s.makeRoom(); err != nil { // what is missing has a reservation, but perhaps no room
+		o.mu.Lock()
+		o.gone = err
+		o.mu.Unlock()
+	}
+	f.start()
 }
 
 // SetKey leads a key to an object, or changes what is said of it.
@@ -337,7 +389,7 @@ func (s *Store) setKeyLocked(key string, info json.RawMessage, o *Object) *Objec
 func (s *Store) RemoveKey(key string) {
 	s.mu.Lock()
 	o := s.keys[key]
-	if o == nil {
+	if o == nil || s.closed {
 		s.mu.Unlock()
 		return
 	}
@@ -396,6 +448,12 @@ func (s *Store) drop(o *Object) {
 	s.dropLocked(o)
 }
 
+// discard is drop for an object whose sidecar is not needed any more, though it may have users for long.
+func (s *Store) discard(o *Object) {
+	s.drop(o)
+	s.save(o)
+}
+
 func (s *Store) dropLocked(o *Object) {
 	if o.removed {
 		return
@@ -410,11 +468,14 @@ func (s *Store) dropLocked(o *Object) {
 	}
 	delete(s.objects, o.id)
 	s.recent.Remove(o.element)
-	s.used -= o.reserved
-	o.reserved = 0
-	if o.users == 0 {
-		id := o.id
-		s.tasks.Go(func() { s.unlink(id) })
+	switch {
+	case o.users == 0:
+		s.unreserveLocked(o)
+		if !s.closed { // else the next process does it
+			s.tasks.Go(func() { s.unlink(o.id) })
+		}
+	case o.users == 1:
+		o.abandon()
 	}
 }
 

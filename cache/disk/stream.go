@@ -3,6 +3,7 @@
 package disk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -31,7 +32,9 @@ func jitter(d time.Duration) time.Duration { return rand.N(d) }
 // at its end.
 func (f *fill) attempt(st *stream, part *cache.Part) (bool, error) {
 	o := f.o
-	if part == nil {
+	if part != nil { // its context is of who made the object
+		defer context.AfterFunc(f.ctx, func() { _ = part.Body.Close() })()
+	} else {
 		o.mu.Lock()
 		end := st.end
 		ask := cache.Ask{First: st.pos, Same: o.validator}
@@ -51,6 +54,11 @@ func (f *fill) attempt(st *stream, part *cache.Part) (bool, error) {
 		}
 	}
 	defer part.Body.Close()
+	if o.Size() < 0 && part.Size >= 0 {
+		if err := o.store.reserve(o, part.Size); err != nil {
+			return false, &storeError{err}
+		}
+	}
 	learned, err := f.accept(st, part)
 	if errors.Is(err, errElsewhere) {
 		return true, nil
@@ -59,9 +67,6 @@ func (f *fill) attempt(st *stream, part *cache.Part) (bool, error) {
 		return false, err
 	}
 	if learned {
-		if err := o.store.reserve(o, part.Size); err != nil {
-			return false, &storeError{err}
-		}
 		o.store.save(o)
 	}
 	return f.receive(st, part)

@@ -158,6 +158,21 @@ func TestNoRangesAfterRestart(t *testing.T) {
 	}
 }
 
+// TestWeakInPieces begins in the middle of an object that has no strong validator. What came before the middle was of
+// the content that the origin had later.
+func TestWeakInPieces(t *testing.T) {
+	t.Parallel()
+	content, other := pattern(20*testBlock, 25), pattern(20*testBlock, 26)
+	s := open(t, t.TempDir())
+	h := &hostile{content: content, validator: validators[1], ranges: true}
+	o := createFrom(t, s, "key", h, cache.Ask{First: 10 * testBlock, Length: testBlock}, nil)
+	h.change(other, validators[1])
+	got, _ := readAll(t, o)
+	if v := newVersions(content, other); !v.fit(got, 0) {
+		t.Error("bytes of two contents in one")
+	}
+}
+
 // TestManyReaders wants each block to come once, whoever asks and whatever breaks: 64 readers at random offsets.
 func TestManyReaders(t *testing.T) {
 	t.Parallel()
