@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -126,5 +127,56 @@ func TestSidecarIsTheLatest(t *testing.T) {
 			t.Errorf("%d keys lead to the object after a restart, want %d", n, keys+1)
 		}
 		o.Release()
+	}
+}
+
+// TestDamagedSidecar flips bits of sidecars and cuts them. An object may be lost by that, but no key may lead to it that
+// did not, and no other object may go.
+func TestDamagedSidecar(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir(), func(o *Options) { o.MaxSize = 100 * testBlock })
+	content := pattern(2*testBlock, 36)
+	id := keep(t, s, "key", content)
+	other := keep(t, s, "other", content)
+	touch(t, s, other, time.Now().Add(-time.Hour)) // so that it would be evicted first
+	s.Close()
+	name := filepath.Join(s.dir, sidecarPath(id))
+	saved := t.TempDir()
+	if err := os.CopyFS(saved, os.DirFS(filepath.Dir(name))); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := []string{"", "{}", "null", string(text) + " ", strings.Replace(string(text), `"format":1`, `"format":2`, 1)}
+	for i := range text {
+		flipped := []byte(string(text))
+		flipped[i] ^= 1 << (i % 7)
+		damaged = append(damaged, string(flipped))
+		if i%16 == 0 {
+			damaged = append(damaged, string(text[:i]))
+		}
+	}
+	for _, text := range damaged {
+		for _, ending := range []string{"", ".sums"} { // they go with the sidecar
+			b, err := os.ReadFile(filepath.Join(saved, id+ending))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(filepath.Dir(name), id+ending), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, s.dir, func(o *Options) { o.MaxSize = 100 * testBlock })
+		if keys := s.Keys(); len(keys) != 1 || keys["other"] != int64(len(content)) {
+			t.Fatalf("the keys are %v after a restart with the sidecar %q", keys, text)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
