@@ -20,6 +20,7 @@ type Reader struct {
 	size   int64
 	pos    int64
 	file   *os.File    // of its own, with its own position, for SendFile
+	begun  bool        // bytes were given out
 	direct *cache.Part // from the origin, where the store has no more
 	at     int64       // position of direct
 }
@@ -53,10 +54,13 @@ func (r *Reader) closeDirect() {
 // Seek sets where the next byte is read from.
 func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
+	case io.SeekStart:
 	case io.SeekCurrent:
 		offset += r.pos
 	case io.SeekEnd:
 		offset += r.size
+	default:
+		return r.pos, fmt.Errorf("seek from %d", whence)
 	}
 	if offset < 0 {
 		return r.pos, fmt.Errorf("seek to %d", offset)
@@ -79,6 +83,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	}
 	m, err := r.o.ReadAt(p[:n], r.pos)
 	r.pos += int64(m)
+	r.begun = r.begun || m > 0
 	if err == io.EOF { // the file is shorter than what was written into it
 		err = io.ErrUnexpectedEOF
 	}
@@ -87,34 +92,66 @@ func (r *Reader) Read(p []byte) (int, error) {
 
 // readDirect reads from the origin.
 func (r *Reader) readDirect(p []byte) (int, error) {
-	if r.direct == nil || r.at != r.pos {
-		r.closeDirect()
-		part, err := r.o.origin.Open(r.ctx, cache.Ask{First: r.pos, Length: r.size - r.pos, Same: r.o.validator})
-		if err != nil {
-			return 0, err
-		}
-		if part.First > r.pos || part.Size >= 0 && part.Size != r.size {
-			_ = part.Body.Close()
-			return 0, ErrChanged
-		}
-		r.direct, r.at = part, r.pos
-		if _, err := io.CopyN(io.Discard, part.Body, r.pos-part.First); err != nil {
+	fresh := r.direct == nil || r.at != r.pos
+	if fresh {
+		if err := r.openDirect(); err != nil {
 			return 0, err
 		}
 	}
 	n, err := r.direct.Body.Read(p[:min(int64(len(p)), r.size-r.pos)])
 	r.pos += int64(n)
 	r.at = r.pos
-	if err == io.EOF && r.pos < r.size {
-		err = io.ErrUnexpectedEOF
+	r.begun = r.begun || n > 0
+	if err == nil || n > 0 && err == io.EOF {
+		return n, nil
+	}
+	r.closeDirect()
+	switch {
+	case err == io.EOF && fresh: // nothing came, and would not the next time
+		return n, io.ErrUnexpectedEOF
+	case err == io.EOF: // less than was asked for
+		return r.readDirect(p)
 	}
 	return n, err
+}
+
+// openDirect asks the origin for what follows. An origin that cannot say that it is of the same representation is asked
+// for the first byte only: a reader gets one representation.
+func (r *Reader) openDirect() error {
+	r.closeDirect()
+	o := r.o
+	if r.begun && !o.validator.Strong() {
+		return ErrNotStored
+	}
+	o.mu.Lock()
+	origin := o.origin
+	o.mu.Unlock()
+	part, err := origin.Open(r.ctx, cache.Ask{First: r.pos, Length: r.size - r.pos, Same: o.validator})
+	if changed := (*cache.ChangedError)(nil); errors.As(err, &changed) {
+		if changed.Part != nil {
+			_ = changed.Part.Body.Close()
+		}
+		return ErrChanged
+	}
+	if err != nil {
+		return err
+	}
+	r.direct, r.at = part, r.pos
+	if part.First > r.pos || part.Size >= 0 && part.Size != r.size || contradict(part.Validator, o.validator) {
+		err = ErrChanged
+	} else if _, err = io.CopyN(io.Discard, part.Body, r.pos-part.First); err != nil {
+		err = unexpected(err)
+	}
+	if err != nil {
+		r.closeDirect()
+	}
+	return err
 }
 
 // SendFile writes at most limit bytes to a connection, by sendfile if it can. It returns after a piece, at the latest at
 // the end of what is there now, so that its caller may set another deadline.
 func (r *Reader) SendFile(connection io.ReaderFrom, limit int64) (int64, error) {
-	n, err := r.o.Await(r.ctx, r.pos, limit)
+	want, err := r.o.Await(r.ctx, r.pos, limit)
 	if err != nil {
 		return 0, err
 	}
@@ -126,7 +163,11 @@ func (r *Reader) SendFile(connection io.ReaderFrom, limit int64) (int64, error) 
 	if _, err := r.file.Seek(r.pos, io.SeekStart); err != nil {
 		return 0, err
 	}
-	n, err = connection.ReadFrom(&io.LimitedReader{R: r.file, N: n})
+	n, err := connection.ReadFrom(&io.LimitedReader{R: r.file, N: want})
 	r.pos += n
+	r.begun = r.begun || n > 0
+	if err == nil && n < want { // the file is shorter than what was written into it
+		err = io.ErrUnexpectedEOF
+	}
 	return n, err
 }
