@@ -110,8 +110,8 @@ func (o *Object) Stored() int64 {
 		return o.size
 	}
 	n := o.present * o.block
-	if o.size >= 0 {
-		n = min(n, o.size)
+	if last := int64(len(o.state)) - 1; o.size > 0 && o.state != nil && o.state[last] == present {
+		n -= (last+1)*o.block - o.size // it is shorter
 	}
 	return n
 }
