@@ -15,16 +15,16 @@ import (
 // is stale from then on: the call is about to change its state. Neither bodies nor answers are read: they hold the
 // agent's token, which Ironic gives away once only.
 func (h *Handler) passAgent(w http.ResponseWriter, r *http.Request, route route, next caddyhttp.Handler) error {
-	w.Header()["Cache-Control"] = noStore
+	w.Header().Set("Cache-Control", noStore)
 	h.metrics.relayed(route.way.String())
-	err := next.ServeHTTP(w, r)
+	// Deferred, since reverse_proxy panics when an answer breaks off that Ironic has begun.
 	switch route.way {
 	case wayHeartbeat:
-		h.site.forgetNode(route.subject)
+		defer h.site.forgetNode(route.subject)
 	case wayLookup:
-		h.forgetAsked(r)
+		defer h.forgetAsked(r)
 	}
-	return err
+	return next.ServeHTTP(w, r)
 }
 
 // maxAsked is how many addresses of one lookup are looked at. The agent sends those of all its NICs.

@@ -51,7 +51,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) erro
 	}
 	header := w.Header()
 	header.Set(reasonHeader, f.reason)
-	header["Cache-Control"] = noStore
+	header.Set("Cache-Control", noStore)
 	body := errorBody(f)
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))

@@ -123,8 +123,11 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 }
 
 func (i *Ironic) unmarshal(d *caddyfile.Dispenser) error {
-	if err := one(d, &i.URL, "<url>"); err != nil {
-		return err
+	switch args := d.RemainingArgs(); {
+	case len(args) == 1 && args[0] != "":
+		i.URL = args[0]
+	case len(args) > 0:
+		return d.Errf("option ironic has %d values; write: ironic [<url>]", len(args))
 	}
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {

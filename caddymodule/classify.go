@@ -55,10 +55,13 @@ func classify(p, escaped string) route {
 	case segment == "pxelinux.cfg" && more && rest != "":
 		return route{way: wayMAC, subject: rest}
 	case more && isUUID(segment):
-		return classifyNode(segment, rest)
+		if node := classifyNode(segment, rest); node.way != wayNext {
+			return node
+		}
 	case segment == "v1":
 		return classifyAPI(rest, plain(p, escaped))
-	case looksLikeAPI(p):
+	}
+	if looksLikeAPI(p) {
 		return route{way: wayRefused}
 	}
 	return route{way: wayNext}

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,21 +13,22 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
 // config is the configuration with placeholders filled in, defaults set and every value checked.
 type config struct {
-	ironic      ironic.Config
-	options     ipxe.Options
-	nodeTTL     time.Duration
-	negativeTTL time.Duration
-	fallback    string
-	conductor   string
+	ironic    ironic.Config
+	options   ipxe.Options
+	lifetimes lookup.Lifetimes
+	fallback  string
+	conductor string
 }
 
-// optionError names the option, its value and the remedy.
+// optionError names the option, its value and the remedy. The value is the one that stands in the configuration: what
+// stands behind its placeholders may be a secret.
 func optionError(option, value string, problem error, remedy string) error {
 	return fmt.Errorf("%s: option %s: %q %w; %s", directive, option, value, problem, remedy)
 }
@@ -80,7 +82,7 @@ func fill(option, value string) (string, error) {
 
 func (h *Handler) resolveIronic(c *config) error {
 	i := h.Ironic
-	if i.URL == "" {
+	if i.URL == "" && i.Auth != "cloud" {
 		return fmt.Errorf("%s: option ironic is missing; give the URL of Ironic's API, such as http://127.0.0.1:6385", directive)
 	}
 	if secret := i.Password; secret != "" && !isSecretPlaceholder(secret) {
@@ -128,9 +130,9 @@ func (h *Handler) resolveIronic(c *config) error {
 	if i.Timeout == 0 {
 		c.ironic.Timeout = defaultTimeout
 	}
-	if len(errs) == 0 {
+	if len(errs) == 0 && i.URL != "" {
 		if _, err := ipxe.ParseURL(c.ironic.Endpoint); err != nil {
-			errs = append(errs, optionError("ironic", c.ironic.Endpoint, err, "give the URL of Ironic's API, such as http://127.0.0.1:6385"))
+			errs = append(errs, optionError("ironic", i.URL, err, "give the URL of Ironic's API, such as http://127.0.0.1:6385"))
 		}
 	}
 	if (i.ClientCert == "") != (i.ClientKey == "") {
@@ -149,19 +151,16 @@ func negative(option string, d caddy.Duration) error {
 }
 
 func (h *Handler) resolveLifetimes(c *config) error {
-	c.nodeTTL, c.negativeTTL = time.Duration(h.NodeTTL), time.Duration(h.NegativeTTL)
-	if c.nodeTTL == 0 {
-		c.nodeTTL = defaultNodeTTL
-	}
-	if c.negativeTTL == 0 {
-		c.negativeTTL = defaultNegativeTTL
+	c.lifetimes = lookup.Lifetimes{
+		Value:    cmp.Or(time.Duration(h.NodeTTL), defaultNodeTTL),
+		Negative: cmp.Or(time.Duration(h.NegativeTTL), defaultNegativeTTL),
 	}
 	const longest = time.Hour // beyond it a script would be one for a state long gone
 	var errs []error
 	for _, f := range []struct {
 		option string
 		value  time.Duration
-	}{{"node_ttl", c.nodeTTL}, {"negative_ttl", c.negativeTTL}} {
+	}{{"node_ttl", c.lifetimes.Value}, {"negative_ttl", c.lifetimes.Negative}} {
 		switch {
 		case f.value < 0:
 			errs = append(errs, negative(f.option, caddy.Duration(f.value)))
@@ -194,7 +193,7 @@ func (h *Handler) resolveURLs(c *config) error {
 		if err == nil {
 			var t ipxe.Token
 			if t, err = f.parse(filled); err != nil {
-				err = optionError(f.option, filled, err, remedy)
+				err = optionError(f.option, f.value, err, remedy)
 			}
 			*f.to = t.String()
 		}
@@ -227,7 +226,7 @@ func (h *Handler) resolveScripts(c *config) error {
 		filled, err := fill(f.option, f.value)
 		if err == nil {
 			if _, err = ipxe.ParseArgs(filled); err != nil {
-				err = optionError(f.option, filled, err, "iPXE has no quoting; leave the character out")
+				err = optionError(f.option, f.value, err, "iPXE has no quoting; leave the character out")
 			}
 		}
 		errs = append(errs, err)
@@ -244,7 +243,8 @@ func (h *Handler) resolveScripts(c *config) error {
 		oneOf("local_boot", h.LocalBoot, "active", "off"),
 		oneOf("unknown_mac", h.UnknownMAC, "404", "inspect", "local"))
 	o.NoLocalBoot = h.LocalBoot == "off"
-	if h.UnknownMAC == "inspect" && h.ConductorHTTP == "" && h.DeployKernel[""] == "" {
+	// The conductor is no help: it has images of its nodes only.
+	if h.UnknownMAC == "inspect" && h.DeployKernel[""] == "" {
 		errs = append(errs, fmt.Errorf("%s: option unknown_mac: inspect needs an agent to boot; give deploy_kernel and deploy_ramdisk", directive))
 	}
 	return errors.Join(errs...)
@@ -262,12 +262,13 @@ func (h *Handler) resolveImages(c *config) error {
 	var err error
 	h.imageMap = make(map[string]string, len(h.ImageMap))
 	for prefix, to := range h.ImageMap {
-		filled, err := fill("image_map", to)
-		if err == nil {
-			err = checkPrefix(filled)
+		from, err := fill("image_map", prefix)
+		filled, errTo := fill("image_map", to)
+		if errTo == nil {
+			errTo = checkPrefix(to, filled)
 		}
-		h.imageMap[prefix] = filled
-		errs = append(errs, err)
+		h.imageMap[from] = filled
+		errs = append(errs, err, errTo)
 	}
 	if c.options.Deploy, err = h.resolvePairs("deploy", h.DeployKernel, h.DeployRamdisk); err != nil {
 		errs = append(errs, err)
@@ -279,8 +280,8 @@ func (h *Handler) resolveImages(c *config) error {
 }
 
 // checkPrefix checks the right side of an image_map: an http or https URL.
-func checkPrefix(to string) error {
-	if _, err := ipxe.ParseURL(to); err != nil {
+func checkPrefix(to, filled string) error {
+	if _, err := ipxe.ParseURL(filled); err != nil {
 		return optionError("image_map", to, err, "write: image_map <reference prefix> <URL prefix>")
 	}
 	return nil
@@ -301,9 +302,13 @@ func (h *Handler) resolvePairs(mode string, kernels, ramdisks map[string]string)
 		if kernel == "" || ramdisk == "" {
 			return nil, missingPair(mode, "kernel", arch, kernels[arch])
 		}
-		for _, half := range [][2]string{{"_kernel", kernel}, {"_ramdisk", ramdisk}} {
-			if _, err := h.follow(half[1]); err != nil && h.ConductorHTTP == "" {
-				return nil, optionError(mode+half[0], half[1], err, "or give an http or https URL")
+		for _, half := range []struct{ option, value, filled string }{
+			{mode + "_kernel", kernels[arch], kernel}, {mode + "_ramdisk", ramdisks[arch], ramdisk},
+		} {
+			// The conductor has a copy of each image of a node, but none for a machine without one.
+			only := h.ConductorHTTP == "" || mode == "deploy" && arch == "" && h.UnknownMAC == "inspect"
+			if _, err := h.follow(half.filled); err != nil && only {
+				return nil, optionError(half.option, half.value, err, "or give an http or https URL")
 			}
 		}
 		pairs[arch] = ipxe.Images{Kernel: kernel, Ramdisk: ramdisk}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,11 +60,7 @@ func newEdgeBefore(t *testing.T, api *ironictest.Server, options func(*Handler))
 	if options != nil {
 		options(h)
 	}
-	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Provision(ctx); err != nil {
+	if err := provision(t, h); err != nil {
 		t.Fatal(err)
 	}
 	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
@@ -75,13 +72,29 @@ func newEdgeBefore(t *testing.T, api *ironictest.Server, options func(*Handler))
 			t.Errorf("%s %s: %v", r.Method, r.URL, err)
 		}
 	}))
+	t.Cleanup(server.Close)
+	return &edge{server, api, h}
+}
+
+// provisioning keeps tests apart in caddy.ProvisionContext, which writes to variables of its package: Caddy itself loads
+// one configuration at a time.
+var provisioning sync.Mutex
+
+// provision prepares a handler without a server, until the test's end.
+func provision(t *testing.T, h *Handler) error {
+	t.Helper()
+	provisioning.Lock()
+	defer provisioning.Unlock()
+	ctx, err := caddy.ProvisionContext(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		server.Close()
 		if err := h.Cleanup(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &edge{server, api, h}
+	return h.Provision(ctx)
 }
 
 // answer is what a client saw.

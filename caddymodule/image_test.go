@@ -5,9 +5,12 @@ package caddymodule
 import (
 	"errors"
 	"io"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ironic-edge/ironic-edge/ipxe"
@@ -172,5 +175,112 @@ func TestConductorSecrets(t *testing.T) {
 	got := without.get(t, "/pxelinux.cfg/"+nodeMAC(9))
 	if got.status != 200 || got.header.Get(reasonHeader) != string(ipxe.ReasonSecret) || !strings.Contains(got.body, "give conductor_http") {
 		t.Errorf("without conductor_http = %d\n%s", got.status, got.body)
+	}
+}
+
+// TestRedirectionKeepsTheURLToItself follows an origin that sends its clients to another host, which must not learn the
+// first URL: it can hold a signature that lets anybody fetch the image.
+func TestRedirectionKeepsTheURLToItself(t *testing.T) {
+	t.Parallel()
+	var referer atomic.Pointer[string]
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := r.Header.Get("Referer")
+		referer.Store(&s)
+		w.Write(imageBytes)
+	}))
+	t.Cleanup(elsewhere.Close)
+	origin := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
+	t.Cleanup(origin.Close)
+	e := newEdge(t, nil)
+	node := e.api.Nodes()[0]
+	node.DriverInfo["deploy_kernel"] = origin.URL + "/k?temp_url_sig=s3cret"
+	e.api.SetNode(node)
+	if got := e.get(t, "/"+nodeUUID(1)+"/deploy_kernel"); got.status != 200 {
+		t.Fatalf("status %d", got.status)
+	}
+	if s := *referer.Load(); s != "" {
+		t.Errorf("the other host learns the URL %q", s)
+	}
+}
+
+// TestRangeWithoutALength has an origin that says which range it sends and not how long its answer is, and sends more or
+// less. Firmware looks at the length only.
+func TestRangeWithoutALength(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int{"short": 50, "right": 100, "long": 150} {
+		origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Range", "bytes 0-99/65536")
+			w.WriteHeader(http.StatusPartialContent)
+			http.NewResponseController(w).Flush()
+			w.Write(imageBytes[:size])
+		}))
+		t.Cleanup(origin.Close)
+		api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
+		t.Cleanup(api.Close)
+		e := newEdgeBefore(t, api, nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL+"/"+nodeUUID(1)+"/deploy_kernel", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Range", "bytes=0-99")
+		var body []byte
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil {
+			body, err = io.ReadAll(response.Body)
+			response.Body.Close()
+		}
+		if whole := err == nil; whole != (size == 100) || len(body) > 100 {
+			t.Errorf("%s: %d bytes, %v", name, len(body), err)
+		}
+	}
+}
+
+// TestSeveralRanges wants an answer with several ranges to say where one ends and the next begins.
+func TestSeveralRanges(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	got := e.get(t, "/"+nodeUUID(1)+"/deploy_kernel", "Range", "bytes=0-1,4-5")
+	kind, parameters, err := mime.ParseMediaType(got.header.Get("Content-Type"))
+	if got.status != 206 || err != nil || kind != "multipart/byteranges" {
+		t.Fatalf("%d, Content-Type %q, %v", got.status, got.header.Get("Content-Type"), err)
+	}
+	parts := multipart.NewReader(strings.NewReader(got.body), parameters["boundary"])
+	for _, want := range []string{"01", "45"} {
+		part, err := parts.NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(part); err != nil || string(body) != want {
+			t.Errorf("a part is %q, %v; want %q", body, err, want)
+		}
+	}
+}
+
+// TestUnaskedAnswers are answers to questions that nobody put.
+func TestUnaskedAnswers(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusNotModified, http.StatusRequestedRangeNotSatisfiable} {
+		origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(origin.Close)
+		api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
+		t.Cleanup(api.Close)
+		e := newEdgeBefore(t, api, nil)
+		if got := e.get(t, "/"+nodeUUID(1)+"/deploy_kernel"); got.status != http.StatusBadGateway || got.header.Get(reasonHeader) != reasonOrigin {
+			t.Errorf("an unasked %d becomes %d %s", status, got.status, got.header.Get(reasonHeader))
+		}
+	}
+}
+
+// TestKickstartIsNotKept wants nobody on the way to keep a file that holds the agent's token.
+func TestKickstartIsNotKept(t *testing.T) {
+	t.Parallel()
+	conductor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Last-Modified", "Wed, 25 Nov 2020 12:00:00 GMT") // without more a cache may keep it for months
+		io.WriteString(w, "token s3cret")
+	}))
+	t.Cleanup(conductor.Close)
+	e := newEdge(t, func(h *Handler) { h.ConductorHTTP = conductor.URL })
+	if got := e.get(t, "/"+nodeUUID(10)+"/ks.cfg"); got.status != 200 || got.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("ks.cfg = %d with Cache-Control %q, want no-store", got.status, got.header.Get("Cache-Control"))
 	}
 }

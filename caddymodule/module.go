@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	_ "github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
@@ -107,6 +109,7 @@ type Handler struct {
 
 	// What Provision made of the fields above.
 	options   ipxe.Options
+	lifetimes lookup.Lifetimes
 	publicURL string // public_url, unless the request has a say in it
 	imageMap  map[string]string
 	bootstrap []byte
@@ -117,12 +120,16 @@ type Handler struct {
 	conductor string
 	logger    *zap.Logger
 	metrics   *metrics
+
+	requests atomic.Int64 // under way
+	cleaned  atomic.Bool  // by Caddy
+	released atomic.Bool
 }
 
 // Ironic is how to reach Ironic's API.
 type Ironic struct {
-	// The API's URL, with or without /v1.
-	URL string `json:"url"`
+	// The API's URL, with or without /v1. May be left out with auth "cloud": Keystone's catalogue then says where Ironic is.
+	URL string `json:"url,omitempty"`
 	// How to authenticate: "none" (default), "http_basic" or "cloud".
 	Auth string `json:"auth,omitempty"`
 	// The user for http_basic.
@@ -155,9 +162,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.options, h.conductor = config.options, config.conductor
+	h.options, h.lifetimes, h.conductor = config.options, config.lifetimes, config.conductor
 	if h.bootstrap, err = ipxe.Bootstrap(config.fallback); err != nil {
-		return optionError("fallback_script", config.fallback, err, "give a URL or a path without blanks")
+		return optionError("fallback_script", h.FallbackScript, err, "give a URL or a path without blanks")
 	}
 	if h.metrics, err = registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
@@ -175,8 +182,31 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return err
 }
 
-// Cleanup gives back what Provision took. Caddy calls it after a failed Provision, too.
+// Cleanup gives back what Provision took, once the last request has ended: Caddy cleans the old configuration up as soon
+// as a new one runs, and lets its requests run on. Caddy calls it after a failed Provision, too.
 func (h *Handler) Cleanup() error {
+	h.cleaned.Store(true)
+	if h.requests.Load() > 0 {
+		return nil
+	}
+	return h.release()
+}
+
+// requestEnds is the end of a request, which may be what Cleanup left the work to.
+func (h *Handler) requestEnds() {
+	if h.requests.Add(-1) > 0 || !h.cleaned.Load() {
+		return
+	}
+	if err := h.release(); err != nil {
+		h.logger.Error("cleaning up", zap.Error(err))
+	}
+}
+
+// release does the work of Cleanup, once. A request that comes later yet gets its answer without what was kept.
+func (h *Handler) release() error {
+	if h.released.Swap(true) {
+		return nil
+	}
 	if h.origin != nil {
 		h.origin.CloseIdleConnections()
 	}

@@ -9,11 +9,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -119,24 +122,29 @@ func ask(t *testing.T, client *http.Client, target string) string {
 	return string(body)
 }
 
-// TestFailedLoadGivesBackWhatItTook is about a handler whose Provision fails after it took the shared site: the reference
-// must go back, and only that one.
+// sitesHeld is how many shared sites there are.
+func sitesHeld() int {
+	n := 0
+	sites.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
+// TestFailedLoadGivesBackWhatItTook is about a configuration that cannot listen, after its handler took the shared site: the
+// reference must go back, and only that one.
 func TestFailedLoadGivesBackWhatItTook(t *testing.T) {
 	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
 	defer api.Close()
-	references := func() int {
-		n := 0
-		sites.Range(func(any, any) bool { n++; return true })
-		return n
+	before := sitesHeld()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	before := references()
-	_, port, _ := net.SplitHostPort(freeAddress(t))
-	bad := siteConfig(freeAddress(t), api.URL) + "https://localhost:" + port + " {\n\ttls /no/such/cert /no/such/key\n}\n"
-	if err := load(t, bad); err == nil {
-		t.Error("a configuration without its certificate is taken")
+	defer taken.Close()
+	if err := load(t, siteConfig(taken.Addr().String(), api.URL)); err == nil {
+		t.Error("a configuration that cannot listen is taken")
 	}
 	_ = caddy.Stop()
-	if n := references(); n != before {
+	if n := sitesHeld(); n != before {
 		t.Errorf("%d sites are left behind", n-before)
 	}
 }
@@ -188,4 +196,82 @@ func warnings(t *testing.T, log string) string {
 		}
 	}
 	return found.String()
+}
+
+// TestFailedLoadChangesNoLifetime is about a configuration that takes the shared site with a lifetime of its own and then
+// cannot listen: the one that runs goes on with its own.
+func TestFailedLoadChangesNoLifetime(t *testing.T) {
+	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
+	defer api.Close()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	address := freeAddress(t)
+	if err := load(t, siteConfig(address, api.URL, "node_ttl 1h")); err != nil {
+		t.Fatal(err)
+	}
+	defer caddy.Stop()
+	target := "http://" + address + "/pxelinux.cfg/" + nodeMAC(1)
+	ask(t, http.DefaultClient, target)
+	if err := load(t, siteConfig(taken.Addr().String(), api.URL, "node_ttl 1ns")); err == nil {
+		t.Fatal("a configuration for an address that is taken is taken")
+	}
+	ask(t, http.DefaultClient, target)
+	if n := api.Calls("node"); n != 1 {
+		t.Errorf("Ironic was asked %d times for a node that was known, want once", n)
+	}
+}
+
+// TestSitesKeepTheirLifetimes has two sites before one Ironic, each with its own idea of how long a node is known.
+func TestSitesKeepTheirLifetimes(t *testing.T) {
+	t.Parallel()
+	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
+	t.Cleanup(api.Close)
+	long := newEdgeBefore(t, api, func(h *Handler) { h.NodeTTL = caddy.Duration(time.Hour) })
+	short := newEdgeBefore(t, api, func(h *Handler) { h.NodeTTL = 1 })
+	for n, step := range []struct {
+		at    *edge
+		calls int
+	}{{long, 1}, {long, 1}, {short, 2}, {long, 2}, {short, 3}} {
+		step.at.get(t, "/pxelinux.cfg/"+nodeMAC(1))
+		if calls := api.Calls("node"); calls != step.calls {
+			t.Errorf("step %d: Ironic was asked %d times, want %d", n, calls, step.calls)
+		}
+	}
+}
+
+// TestReloadDuringALogin reloads while the first request waits for an Ironic that is slow to name its versions.
+func TestReloadDuringALogin(t *testing.T) {
+	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
+	defer api.Close()
+	asked, release := make(chan struct{}, 10), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-release
+		api.ServeHTTP(w, r)
+	}))
+	defer slow.Close()
+	before := sitesHeld()
+	address := freeAddress(t)
+	if err := load(t, siteConfig(address, slow.URL)); err != nil {
+		t.Fatal(err)
+	}
+	defer caddy.Stop()
+	answered := make(chan string)
+	go func() { answered <- ask(t, http.DefaultClient, "http://"+address+"/pxelinux.cfg/"+nodeMAC(1)) }()
+	<-asked
+	if err := load(t, siteConfig(address, api.URL)); err != nil { // another Ironic, so that nothing is shared
+		t.Error(err)
+	}
+	close(release)
+	if got := <-answered; !strings.Contains(got, "deploy_kernel") {
+		t.Errorf("the request that waited gets\n%s", got)
+	}
+	for deadline := time.Now().Add(10 * time.Second); sitesHeld() > before+1; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the old configuration keeps its site")
+		}
+	}
 }

@@ -103,7 +103,7 @@ func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
 
 // node finds a node in the cache or in Ironic.
 func (h *Handler) node(ctx context.Context, key string) (lookup.Entry[*knownNode], error) {
-	entry, err := h.site.nodes.Get(ctx, key, h.load)
+	entry, err := h.site.nodes.Get(ctx, key, h.lifetimes, h.load)
 	h.metrics.lookup(entry.Status)
 	return entry, err
 }
@@ -198,9 +198,9 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, known *knownNod
 // writeScript writes any iPXE script. Scripts are made for one request and must not be kept by anybody on the way.
 func (h *Handler) writeScript(w http.ResponseWriter, r *http.Request, text []byte) error {
 	header := w.Header()
-	header["Content-Type"] = scriptType
-	header["Cache-Control"] = noStore
-	header["Content-Length"] = []string{strconv.Itoa(len(text))}
+	// Values are this answer's own: Caddy's header directive replaces parts of them in place.
+	values := []string{scriptType, noStore, strconv.Itoa(len(text))}
+	header["Content-Type"], header["Cache-Control"], header["Content-Length"] = values[0:1:1], values[1:2:2], values[2:3:3]
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil
@@ -209,9 +209,9 @@ func (h *Handler) writeScript(w http.ResponseWriter, r *http.Request, text []byt
 	return nil
 }
 
-var (
-	scriptType = []string{"text/plain; charset=utf-8"}
-	noStore    = []string{"no-store"}
+const (
+	scriptType = "text/plain; charset=utf-8"
+	noStore    = "no-store"
 )
 
 // unknownMAC is the operator's choice for a MAC without a node. It reports whether that is a script.

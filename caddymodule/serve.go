@@ -12,6 +12,8 @@ import (
 
 // ServeHTTP sends a request on its way.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	h.requests.Add(1)
+	defer h.requestEnds()
 	if r.URL.IsAbs() {
 		return h.refuse(w, r, refusal{http.StatusBadRequest, reasonAbsoluteForm, "this edge is no forward proxy"})
 	}

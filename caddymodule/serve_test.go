@@ -5,10 +5,13 @@ package caddymodule
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
@@ -297,4 +300,43 @@ func TestAbsoluteFormIsRefused(t *testing.T) {
 	if response.StatusCode != 400 || response.Header.Get(reasonHeader) != reasonAbsoluteForm {
 		t.Errorf("a forward proxy's request = %d %s", response.StatusCode, response.Header.Get(reasonHeader))
 	}
+}
+
+// TestHeadersAreOfOneAnswer changes an answer's header in place, as Caddy's header directive does when it replaces a part
+// of a value, and wants the next answer to be without the change.
+func TestHeadersAreOfOneAnswer(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	for _, target := range []string{"/boot.ipxe", "/pxelinux.cfg/" + nodeMAC(1), "/v1/nodes", "/v1/lookup?addresses=52:54:00:99:99:99"} {
+		for range 2 {
+			w := &spoilsHeaders{ResponseRecorder: httptest.NewRecorder()}
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+			next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(204); return nil })
+			if err := e.handler.ServeHTTP(w, r, next); err != nil {
+				t.Fatal(err)
+			}
+			for name, values := range w.found {
+				if strings.Contains(values, "spoiled") {
+					t.Errorf("GET %s has %s: %s, which was done to the answer before it", target, name, values)
+				}
+			}
+		}
+	}
+}
+
+// spoilsHeaders notes the header that it is given, and then writes into its values.
+type spoilsHeaders struct {
+	*httptest.ResponseRecorder
+	found map[string]string
+}
+
+func (s *spoilsHeaders) WriteHeader(status int) {
+	s.found = make(map[string]string)
+	for name, values := range s.Header() {
+		s.found[name] = strings.Join(values, ", ")
+		for i := range values {
+			values[i] += " spoiled"
+		}
+	}
+	s.ResponseRecorder.WriteHeader(status)
 }

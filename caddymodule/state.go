@@ -28,7 +28,8 @@ const maxNodes = 20_000
 // Destruct is called when no configuration uses the site any more.
 func (s *site) Destruct() error { return s.nodes.Close() }
 
-// acquireSite takes a reference to the shared site, with the lifetimes of this configuration.
+// acquireSite takes a reference to the shared site. It changes nothing in it: another configuration may be using it, and
+// this one may yet fail to start.
 func (h *Handler) acquireSite(c *config) error {
 	key := strings.Join([]string{c.ironic.Endpoint, c.ironic.Auth.Kind, c.ironic.Auth.Username, c.ironic.Auth.Cloud, c.ironic.Auth.CloudsFile}, "\x00")
 	value, _, err := sites.LoadOrNew(key, func() (caddy.Destructor, error) {
@@ -36,14 +37,13 @@ func (h *Handler) acquireSite(c *config) error {
 			Group:      func(n *knownNode) string { return n.node.UUID },
 			Negative:   func(err error) bool { return errors.Is(err, ironic.ErrNoNode) },
 			MaxEntries: maxNodes,
-		}, c.nodeTTL, c.negativeTTL)
+		})
 		return &site{nodes}, err
 	})
 	if err != nil {
 		return err
 	}
 	h.siteKey, h.site = key, value.(*site)
-	h.site.nodes.SetLifetimes(c.nodeTTL, c.negativeTTL)
 	return nil
 }
 

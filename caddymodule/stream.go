@@ -3,18 +3,24 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net"
 	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
 // newOriginClient fetches images. It follows redirects itself, since UEFI firmware does not, and asks for the bytes as
@@ -34,6 +40,7 @@ func newOriginClient() *http.Client {
 			if len(via) >= maxRedirects {
 				return errors.New("too many redirects")
 			}
+			r.Header.Del("Referer") // the URL that net/http puts there can hold a signature
 			return nil
 		},
 	}
@@ -50,10 +57,12 @@ var (
 
 // stream passes an image through from its origin. Nothing is kept. What arrives short ends the client's connection
 // short, so that no client takes it for whole.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, url, label string) error {
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label string) error {
 	ctx, span := startSpan(r.Context(), "ironic-edge image "+label)
 	defer span.End()
-	request, err := http.NewRequestWithContext(ctx, r.Method, url, nil)
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	request, err := http.NewRequestWithContext(ctx, r.Method, target, nil)
 	if err != nil {
 		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference is not a URL"})
 	}
@@ -71,7 +80,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, url, label stri
 		}
 		recordError(span)
 		h.metrics.image(label, "failed", 0)
-		h.logger.Warn("image origin does not answer", zap.String("label", label), zap.Error(errors.Unwrap(err)))
+		h.logger.Warn("image origin does not answer", zap.String("label", label), zap.String("error", withoutURLs(err)))
 		w.Header().Set("Retry-After", retryAfter(time.Now()))
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonOrigin, "the image's origin does not answer"})
 	}
@@ -82,7 +91,40 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, url, label stri
 		h.logger.Warn("image origin's answer cannot be used", zap.String("label", label), zap.Error(bad))
 		return h.refuse(w, r, refusal{originStatus(response.StatusCode), reasonOrigin, "the image's origin answers with " + bad.Error()})
 	}
+	stalled := time.AfterFunc(maxStall, giveUp)
+	defer stalled.Stop()
+	response.Body = &moving{response.Body, stalled}
 	return h.copyImage(w, r, response, label)
+}
+
+// withoutURLs is what may be logged of an exchange that failed: a URL can hold the signature that it is good for. net/http
+// names the one it asked for around the error, and in it, quoted, a Location that it cannot read.
+func withoutURLs(err error) string {
+	var at *url.Error
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return quoted.ReplaceAllString(err.Error(), "(a value)")
+}
+
+var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
+
+// maxStall is how long an origin may send nothing in the middle of an image. Most iPXE has no limit of its own,
+// that of 2026 has two minutes.
+const maxStall = time.Minute
+
+// moving is the body of an origin's answer, which is given up when the origin stalls. What the client takes its time
+// for does not count.
+type moving struct {
+	io.ReadCloser
+	stalled *time.Timer
+}
+
+func (m *moving) Read(p []byte) (int, error) {
+	m.stalled.Reset(maxStall)
+	n, err := m.ReadCloser.Read(p)
+	m.stalled.Stop()
+	return n, err
 }
 
 // copyImage passes a usable answer on.
@@ -93,12 +135,19 @@ func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *ht
 			header[name] = v
 		}
 	}
+	if label == ipxe.Kickstart {
+		header.Set("Cache-Control", noStore) // it holds the agent's token
+	}
 	header.Set("Content-Type", "application/octet-stream")
+	if t := response.Header.Get("Content-Type"); response.StatusCode == http.StatusPartialContent && strings.HasPrefix(t, "multipart/byteranges") {
+		header.Set("Content-Type", t) // it says what stands between the parts
+	}
 	if response.Header.Get("Accept-Ranges") == "bytes" || response.StatusCode == http.StatusPartialContent {
 		header.Set("Accept-Ranges", "bytes")
 	}
-	if response.StatusCode != http.StatusNotModified && response.ContentLength >= 0 {
-		header.Set("Content-Length", strconv.FormatInt(response.ContentLength, 10))
+	length := bodyLength(response)
+	if response.StatusCode != http.StatusNotModified && length >= 0 {
+		header.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
 	w.WriteHeader(response.StatusCode)
 	if r.Method == http.MethodHead {
@@ -106,11 +155,11 @@ func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *ht
 		return nil
 	}
 	n, err := io.Copy(w, response.Body)
-	if err != nil || response.ContentLength >= 0 && n != response.ContentLength {
+	if err != nil || length >= 0 && n != length {
 		h.metrics.image(label, "short", n)
 		if r.Context().Err() == nil {
 			h.logger.Warn("image ended short", zap.String("label", label), zap.Int64("bytes", n),
-				zap.Int64("of", response.ContentLength))
+				zap.Int64("of", length))
 		}
 		panic(http.ErrAbortHandler) // net/http closes the connection, which is the only way to say that this was not all
 	}
@@ -118,11 +167,27 @@ func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *ht
 	return nil
 }
 
+// bodyLength is how long an answer must be: as it says itself, or as the range is that it says it holds. Negative: unknown.
+func bodyLength(response *http.Response) int64 {
+	if response.ContentLength < 0 && response.StatusCode == http.StatusPartialContent {
+		span, _, _ := strings.Cut(strings.TrimPrefix(response.Header.Get("Content-Range"), "bytes "), "/")
+		if first, last, ok := parseSpan(span); ok {
+			return last - first + 1
+		}
+	}
+	return response.ContentLength
+}
+
 // unusable says what is wrong with an origin's answer, nil when nothing is.
 func unusable(response *http.Response, r *http.Request) error {
-	switch response.StatusCode {
-	case http.StatusOK, http.StatusNotModified, http.StatusRequestedRangeNotSatisfiable:
-	case http.StatusPartialContent:
+	asked := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return r.Header.Get(name) != "" })
+	}
+	switch status := response.StatusCode; {
+	case status == http.StatusOK:
+	case status == http.StatusNotModified && asked("If-None-Match", "If-Modified-Since"):
+	case status == http.StatusRequestedRangeNotSatisfiable && asked("Range"):
+	case status == http.StatusPartialContent:
 		if !sameRange(r.Header.Get("Range"), response.Header.Get("Content-Range"), response.ContentLength) {
 			return errors.New("another range than the one asked for")
 		}

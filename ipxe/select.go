@@ -68,9 +68,12 @@ func Select(n *Node, b Boot, o *Options) (Script, error) {
 	return Script{}, nothingIn(n)
 }
 
-// selectDeployment is the part of the table for a node that is being deployed.
+// selectDeployment is the part of the table for a node that is being deployed. A volume comes before all else
+// (ironic/drivers/modules/deploy_utils.py: _replace_boot_line).
 func selectDeployment(n *Node, b Boot, o *Options) (Script, error) {
 	switch {
+	case bootsFromISCSI(n):
+		return iscsiScript(n, b, o)
 	case n.DeployInterface == "ramdisk":
 		return ramdiskScript(n, b, o)
 	case n.DeployInterface == "anaconda":

@@ -76,6 +76,7 @@ func outcome(s Script, err error) string {
 func TestSelectFacts(t *testing.T) {
 	t.Parallel()
 	line := func(s string) *string { return &s }
+	volume := []Volume{{UUID: "v", Type: "iscsi", Portals: []string{"10.0.0.1:3260"}, IQN: "iqn.2026-11.t:v"}}
 	for name, tt := range map[string]struct {
 		node    Node
 		options func(*Options)
@@ -98,6 +99,8 @@ func TestSelectFacts(t *testing.T) {
 		"parameter with expansion": {Node{ProvisionState: DeployWait, KernelAppendParams: line("x=${net0/mac}")}, nil, "refused: value"},
 		"parameter with line feed": {Node{ProvisionState: DeployWait, KernelAppendParams: line("x\nshell")}, nil, "refused: value"},
 		"ramdisk arguments":        {Node{ProvisionState: Active, DeployInterface: "ramdisk", Instance: Images{"http://i/k", "http://i/r"}, RamdiskKernelArguments: "a || shell"}, nil, "refused: value"},
+		"ramdisk on a volume":      {Node{ProvisionState: Deploying, DeployInterface: "ramdisk", Instance: Images{"http://i/k", "http://i/r"}, BootVolume: "v", Volumes: volume}, nil, "boot_iscsi"},
+		"anaconda on a volume":     {Node{ProvisionState: DeployWait, DeployInterface: "anaconda", Instance: Images{"http://i/k", "http://i/r"}, BootVolume: "v", Volumes: volume}, nil, "boot_iscsi"},
 		"volume redacted":          {Node{ProvisionState: Active, BootVolume: "v", Volumes: []Volume{{UUID: "v", Type: "iscsi", Redacted: true}}}, nil, "refused: no_volume"},
 		"volume with CHAP": {Node{ProvisionState: Active, BootVolume: "v",
 			Volumes: []Volume{{UUID: "v", Type: "iscsi", IQN: "iqn.a", Portals: []string{"h:1"}, Username: "u"}}}, nil, "refused: secret"},

@@ -5,8 +5,13 @@ package ironic
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
@@ -20,6 +25,8 @@ const (
 	authBasic = "http_basic"
 	authCloud = "cloud"
 )
+
+const loginOp = "log in at Keystone"
 
 // authenticateBy chooses the login and returns the TLS settings that come with it.
 func (c *Client) authenticateBy(auth Auth) (*tls.Config, error) {
@@ -77,8 +84,19 @@ func (c *Client) authenticateByCloud(auth Auth) (*tls.Config, error) {
 	if options.IdentityEndpoint == "" {
 		return nil, badConfig("Auth.Cloud", auth.Cloud, "has no auth_url in clouds.yaml")
 	}
-	// A token given from outside cannot be renewed.
-	options.AllowReauth = options.TokenID == ""
+	if at, err := url.Parse(options.IdentityEndpoint); err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Hostname() == "" {
+		return nil, badConfig("Auth.Cloud", auth.Cloud, "has an auth_url that is not http://host or https://host")
+	}
+	if options.TokenID == "" { // else it is not asked for
+		scope, err := options.ToTokenV3ScopeMap()
+		if err == nil {
+			_, err = options.ToTokenV3CreateMap(scope)
+		}
+		if err != nil {
+			return nil, badConfig("Auth.Cloud", auth.Cloud, "is not enough for a login: %w", err)
+		}
+	}
+	c.renewable = options.TokenID == "" // one given from outside stays as it is
 	c.login = func(ctx context.Context) (*gophercloud.ServiceClient, error) {
 		return c.loginAtKeystone(ctx, options, endpoint)
 	}
@@ -95,8 +113,11 @@ func (c *Client) loginAtKeystone(ctx context.Context, options gophercloud.AuthOp
 	}
 	provider.HTTPClient = *c.http
 	provider.UserAgent.Prepend(c.userAgent)
+	// A token that is not taken any more leads to another login (Client.disown), and not to gophercloud's renewal: that ends
+	// with the call that began it, fails anew for every call that comes upon it, and keeps the catalog of the first login.
+	options.AllowReauth = false
 	if err := openstack.Authenticate(ctx, provider, options); err != nil {
-		return nil, err
+		return nil, loginFault(err)
 	}
 	service := &gophercloud.ServiceClient{ProviderClient: provider, Type: "baremetal", Endpoint: c.endpoint}
 	if c.endpoint != "" {
@@ -109,4 +130,19 @@ func (c *Client) loginAtKeystone(ctx context.Context, options gophercloud.AuthOp
 	}
 	service.Endpoint, err = apiURL(located, false)
 	return service, err
+}
+
+// loginFault finds out what Keystone's 404 is about. Of an application credential that was removed, or that never was, it
+// says neither 401 nor 403; other causes are not the credentials' (keystone/exception.py: ApplicationCredentialNotFound).
+func loginFault(err error) error {
+	var answer gophercloud.ErrUnexpectedResponseCode
+	if !errors.As(err, &answer) || answer.Actual != http.StatusNotFound {
+		return err
+	}
+	var document struct{ Error struct{ Message string } }
+	if json.Unmarshal(answer.Body, &document) != nil || !strings.Contains(document.Error.Message, "Application Credential") {
+		return err
+	}
+	return &Error{Kind: ErrUnavailable, Op: loginOp, Reason: "unauthorized", Status: http.StatusNotFound,
+		Err: errors.New("Keystone knows no such application credential")}
 }

@@ -82,8 +82,8 @@ func TestKeystone(t *testing.T) {
 			if n := k.logins(); n != 2 {
 				t.Errorf("%d logins after the token's end, want 2", n)
 			}
-			if n := api.Calls("v1"); n != 1 {
-				t.Errorf("%d negotiations, want 1", n)
+			if n := api.Calls("v1"); n != 2 {
+				t.Errorf("%d negotiations, want one with each login", n)
 			}
 		})
 	}
@@ -130,11 +130,13 @@ func TestKeystoneFails(t *testing.T) {
 		kind   error
 		reason string
 	}{
-		"wrong password": {strings.Replace(passwordEntry, password, password+"!", 1), 0, false, ironic.ErrUnavailable, "unauthorized"},
-		"wrong region":   {strings.Replace(passwordEntry, "here", "there", 1), 0, false, ironic.ErrUnavailable, "no_endpoint"},
-		"broken":         {passwordEntry, 500, false, ironic.ErrUnavailable, "http_500"},
-		"not Keystone":   {passwordEntry, 201, false, ironic.ErrBadAnswer, "bad_json"},
-		"gone":           {passwordEntry, 0, true, ironic.ErrUnavailable, "refused"},
+		"wrong password":     {strings.Replace(passwordEntry, password, password+"!", 1), 0, false, ironic.ErrUnavailable, "unauthorized"},
+		"wrong region":       {strings.Replace(passwordEntry, "here", "there", 1), 0, false, ironic.ErrUnavailable, "no_endpoint"},
+		"removed credential": {strings.Replace(credentialEntry, "_id: credential", "_id: removed", 1), 0, false, ironic.ErrUnavailable, "unauthorized"},
+		"wrong path":         {passwordEntry, 404, false, ironic.ErrBadAnswer, "http_404"},
+		"broken":             {passwordEntry, 500, false, ironic.ErrUnavailable, "http_500"},
+		"not Keystone":       {passwordEntry, 201, false, ironic.ErrBadAnswer, "bad_json"},
+		"gone":               {passwordEntry, 0, true, ironic.ErrUnavailable, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -182,6 +184,8 @@ func TestNewRefuses(t *testing.T) {
 		}
 		return name
 	}
+	noPassword := file("password.yaml", "clouds:\n  rack:\n    auth: {auth_url: 'http://keystone:5000', username: edge, user_domain_name: Default}\n")
+	noScheme := file("scheme.yaml", "clouds:\n  rack:\n    auth: {auth_url: 'keystone:5000', username: edge, password: "+password+", user_domain_name: Default}\n")
 	clouds := file("clouds.yaml", "clouds:\n  rack:\n    auth: {username: edge}\n")
 	strange := file("strange.yaml", "clouds:\n  rack:\n    auth: "+password+"\n")
 	empty := file("empty.pem", "")
@@ -190,24 +194,26 @@ func TestNewRefuses(t *testing.T) {
 		cfg  ironic.Config
 		says string
 	}{
-		"no endpoint":          {ironic.Config{}, "no URL"},
-		"no scheme":            {ironic.Config{Endpoint: "ironic:6385"}, "not http://host"},
-		"no host":              {ironic.Config{Endpoint: "http://:6385"}, "not http://host"},
-		"user in the endpoint": {ironic.Config{Endpoint: "http://edge:" + "correct%20horse" + "@ironic"}, "http_basic"},
-		"not a URL":            {ironic.Config{Endpoint: "http://" + password + "\x7f"}, "cannot be read"},
-		"query":                {ironic.Config{Endpoint: url + "/?a=b"}, "query"},
-		"kind":                 {ironic.Config{Endpoint: url, Auth: ironic.Auth{Kind: "kerberos"}}, "kerberos"},
-		"no password":          {ironic.Config{Endpoint: url, Auth: ironic.Auth{Kind: "http_basic", Username: "edge"}}, "password"},
-		"no cloud":             {ironic.Config{Auth: ironic.Auth{Kind: "cloud", CloudsFile: clouds}}, "no entry"},
-		"unknown cloud":        {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "moon", CloudsFile: clouds}}, "moon"},
-		"no auth_url":          {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "rack", CloudsFile: clouds}}, "auth_url"},
-		"no clouds.yaml":       {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "rack", CloudsFile: dir + "/none"}}, "no such file"},
-		"strange clouds.yaml":  {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "rack", CloudsFile: strange}}, "cannot unmarshal"},
-		"no CA file":           {ironic.Config{Endpoint: url, CAFile: dir + "/none"}, "no such file"},
-		"empty CA file":        {ironic.Config{Endpoint: url, CAFile: empty}, "no PEM certificate"},
-		"half a pair":          {ironic.Config{Endpoint: url, ClientCert: empty}, "without the other"},
-		"no pair":              {ironic.Config{Endpoint: url, ClientCert: empty, ClientKey: empty}, "with its key"},
-		"negative timeout":     {ironic.Config{Endpoint: url, Timeout: -1}, "negative"},
+		"no endpoint":                {ironic.Config{}, "no URL"},
+		"no scheme":                  {ironic.Config{Endpoint: "ironic:6385"}, "not http://host"},
+		"no host":                    {ironic.Config{Endpoint: "http://:6385"}, "not http://host"},
+		"user in the endpoint":       {ironic.Config{Endpoint: "http://edge:" + "correct%20horse" + "@ironic"}, "http_basic"},
+		"not a URL":                  {ironic.Config{Endpoint: "http://" + password + "\x7f"}, "cannot be read"},
+		"query":                      {ironic.Config{Endpoint: url + "/?a=b"}, "query"},
+		"kind":                       {ironic.Config{Endpoint: url, Auth: ironic.Auth{Kind: "kerberos"}}, "kerberos"},
+		"no password":                {ironic.Config{Endpoint: url, Auth: ironic.Auth{Kind: "http_basic", Username: "edge"}}, "password"},
+		"no cloud":                   {ironic.Config{Auth: ironic.Auth{Kind: "cloud", CloudsFile: clouds}}, "no entry"},
+		"unknown cloud":              {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "moon", CloudsFile: clouds}}, "moon"},
+		"no auth_url":                {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "rack", CloudsFile: clouds}}, "auth_url"},
+		"no password in clouds.yaml": {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "rack", CloudsFile: noPassword}}, "password"},
+		"no scheme in auth_url":      {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "rack", CloudsFile: noScheme}}, "auth_url"},
+		"no clouds.yaml":             {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "rack", CloudsFile: dir + "/none"}}, "no such file"},
+		"strange clouds.yaml":        {ironic.Config{Auth: ironic.Auth{Kind: "cloud", Cloud: "rack", CloudsFile: strange}}, "cannot unmarshal"},
+		"no CA file":                 {ironic.Config{Endpoint: url, CAFile: dir + "/none"}, "no such file"},
+		"empty CA file":              {ironic.Config{Endpoint: url, CAFile: empty}, "no PEM certificate"},
+		"half a pair":                {ironic.Config{Endpoint: url, ClientCert: empty}, "without the other"},
+		"no pair":                    {ironic.Config{Endpoint: url, ClientCert: empty, ClientKey: empty}, "with its key"},
+		"negative timeout":           {ironic.Config{Endpoint: url, Timeout: -1}, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,11 +24,13 @@ const (
 	longestDelay = 2 * time.Second
 )
 
-// get asks for one resource and returns the answer's body. The microversion is negotiated anew, once, when Ironic does not
-// take it any more.
+// get asks for one resource and returns the answer's body. The login or the microversion is renewed, each once, when Ironic
+// does not take it any more.
 func (c *Client) get(ctx context.Context, op, path string) ([]byte, error) {
-	for renegotiated := false; ; renegotiated = true {
-		s, err := c.connected(ctx)
+	began := time.Now()
+	renewable := map[int]bool{http.StatusUnauthorized: c.renewable, http.StatusNotAcceptable: true}
+	for {
+		s, err := c.connected(ctx, began)
 		if err != nil {
 			return nil, ended(ctx, op, err)
 		}
@@ -38,11 +40,11 @@ func (c *Client) get(ctx context.Context, op, path string) ([]byte, error) {
 			return err
 		})
 		var refused *Error
-		if !renegotiated && errors.As(err, &refused) && refused.Status == http.StatusNotAcceptable {
-			c.disown(s)
-			continue
+		if !errors.As(err, &refused) || !renewable[refused.Status] {
+			return body, err
 		}
-		return body, err
+		renewable[refused.Status] = false
+		c.disown(s, refused.Status)
 	}
 }
 

@@ -53,6 +53,7 @@ type Client struct {
 	userAgent string
 	timeout   time.Duration
 	login     func(context.Context) (*gophercloud.ServiceClient, error)
+	renewable bool // another login may cure a 401
 	http      *http.Client
 	closeIdle func()
 
@@ -65,6 +66,7 @@ type Client struct {
 	service    *gophercloud.ServiceClient // logged in; nil before the first login
 	session    *session                   // nil until the version is negotiated
 	connecting *connection                // the attempt under way, or nil
+	failed     failure                    // of the last attempt
 }
 
 // New checks cfg and returns a client. It does not contact Ironic: one that is down when the edge starts is an outage like

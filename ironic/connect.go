@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 )
@@ -22,14 +23,25 @@ type connection struct {
 	err     error
 }
 
-// connected returns the session. The first call logs in and negotiates the version, others wait for it; when it fails all
-// who waited fail with it, and the next call tries again. The attempt belongs to the client, so that the end of ctx ends
-// the waiting only.
-func (c *Client) connected(ctx context.Context) (*session, error) {
+// failure is how the last attempt ended, if not well.
+type failure struct {
+	at  time.Time
+	err error
+}
+
+// connected returns the session to a call that began at a time. The first call logs in and negotiates the version, others
+// wait for it. When it fails, it fails for all calls that had begun by then, also for those that come to wait later, with
+// a token that was refused to them: a wrong password is tried once, however many learn of it. The next call tries again.
+// The attempt belongs to the client, so that the end of ctx ends the waiting only.
+func (c *Client) connected(ctx context.Context, began time.Time) (*session, error) {
 	c.mu.Lock()
 	if c.session != nil {
 		defer c.mu.Unlock()
 		return c.session, nil
+	}
+	if c.connecting == nil && began.Before(c.failed.at) {
+		defer c.mu.Unlock()
+		return nil, c.failed.err
 	}
 	if c.closed {
 		c.mu.Unlock()
@@ -68,6 +80,10 @@ func (c *Client) connect(ctx context.Context, attempt *connection) {
 
 	c.mu.Lock()
 	c.service, c.session, c.connecting = service, attempt.session, nil
+	c.failed = failure{}
+	if attempt.err != nil {
+		c.failed = failure{time.Now(), attempt.err}
+	}
 	c.mu.Unlock()
 	close(attempt.done)
 }
@@ -75,7 +91,7 @@ func (c *Client) connect(ctx context.Context, attempt *connection) {
 // open logs in unless *service is logged in already, and asks for the range of versions.
 func (c *Client) open(ctx context.Context, service **gophercloud.ServiceClient) (*session, error) {
 	if *service == nil {
-		err := c.try(ctx, "log in at Keystone", func(ctx context.Context) error {
+		err := c.try(ctx, loginOp, func(ctx context.Context) error {
 			var err error
 			*service, err = c.login(ctx)
 			return err
@@ -106,12 +122,16 @@ func (c *Client) open(ctx context.Context, service **gophercloud.ServiceClient) 
 
 var errClosed = &Error{Kind: ErrUnavailable, Op: "connect to Ironic", Reason: "closed", Err: errors.New("the client is closed")}
 
-// disown drops a session whose microversion Ironic no longer takes, as when it was downgraded or pinned for an upgrade. The
-// login stays.
-func (c *Client) disown(s *session) {
+// disown drops a session whose microversion Ironic no longer takes, as when it was downgraded or pinned for an upgrade, or
+// whose token is not good any more. The login goes with the token only.
+func (c *Client) disown(s *session, status int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.session == s {
-		c.session = nil
+	if c.session != s {
+		return // another call was first
+	}
+	c.session = nil
+	if status == http.StatusUnauthorized {
+		c.service = nil
 	}
 }

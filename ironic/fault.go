@@ -25,10 +25,6 @@ func fault(op string, err error) *Error {
 	if errors.As(err, &known) {
 		return known
 	}
-	var login *gophercloud.ErrUnableToReauthenticate
-	if errors.As(err, &login) {
-		return fault(op+": renew the token", login.ErrReauth)
-	}
 	var status gophercloud.ErrUnexpectedResponseCode
 	if errors.As(err, &status) {
 		return statusFault(op, status)

@@ -18,9 +18,11 @@ type keystone struct {
 	endpoint string // of Ironic, in the catalog; set before the first login
 
 	mu     sync.Mutex
+	asked  int // how often for a token
 	issued int
-	token  string // the one that is valid
-	status int    // of every answer, if not 0
+	token  string        // the one that is valid
+	status int           // of every answer, if not 0
+	held   chan struct{} // if not nil, answers wait until it is closed
 }
 
 func startKeystone(t *testing.T, ironicURL string) *keystone {
@@ -45,6 +47,13 @@ func (k *keystone) login(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	k.mu.Lock()
+	k.asked++
+	held := k.held
+	k.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.status != 0 {
 		w.WriteHeader(k.status)
@@ -56,6 +65,12 @@ func (k *keystone) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	user, credential := asked.Auth.Identity.Password.User, asked.Auth.Identity.Credential
+	if credential.ID != "" && credential.ID != "credential" {
+		// What Keystone 22 says of a credential that was removed, with or without the right secret.
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = fmt.Fprintf(w, `{"error": {"code": 404, "title": "Not Found", "message": "Could not find Application Credential: %s."}}`, credential.ID)
+		return
+	}
 	if (user.Name != "edge" || user.Password != password) && (credential.ID != "credential" || credential.Secret != password) {
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = w.Write([]byte(`{"error": {"code": 401, "title": "Unauthorized", "message": "not with ` + user.Password + `"}}`))
@@ -80,6 +95,33 @@ func (k *keystone) expire() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.token = ""
+}
+
+// hold makes answers wait until release is called.
+func (k *keystone) hold() (release func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	held := make(chan struct{})
+	k.held = held
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.held = nil
+		close(held)
+	}
+}
+
+// move puts another URL of Ironic into the catalog.
+func (k *keystone) move(ironicURL string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.endpoint = ironicURL
+}
+
+func (k *keystone) requests() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.asked
 }
 
 func (k *keystone) fail(status int) {

@@ -64,10 +64,7 @@ func image(b *testing.B, size int) (*Store, *Reader) {
 	s := open(b, b.TempDir(), func(o *Options) { o.Block = 0 })
 	keep(b, s, "key", pattern(size, 1))
 	o, _ := s.Get("key")
-	r, err := NewReader(b.Context(), o)
-	if err != nil {
-		b.Fatal(err)
-	}
+	r := NewReader(b.Context(), o)
 	b.Cleanup(func() { _ = r.Close() }) // it never fails
 	return s, r
 }
@@ -161,11 +158,7 @@ func BenchmarkGrowing(b *testing.B) {
 		for range readers {
 			o, _ := s.Get("key")
 			reading.Go(func() {
-				r, err := NewReader(b.Context(), o)
-				if err != nil {
-					b.Error(err)
-					return
-				}
+				r := NewReader(b.Context(), o)
 				defer r.Close()
 				if n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r, make([]byte, 64<<10)); n != imageSize || err != nil {
 					b.Errorf("%d bytes, %v", n, err)

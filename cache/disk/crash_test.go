@@ -36,7 +36,9 @@ type crashed struct {
 
 func (c crashed) content() []byte { return pattern(c.Size, c.Seed) }
 
-func (c crashed) info() json.RawMessage { return fmt.Appendf(nil, `{"Size":%d,"Seed":%d}`, c.Size, c.Seed) }
+func (c crashed) info() json.RawMessage {
+	return fmt.Appendf(nil, `{"Size":%d,"Seed":%d}`, c.Size, c.Seed)
+}
 
 func parseCrashed(t *testing.T, info json.RawMessage) crashed {
 	t.Helper()

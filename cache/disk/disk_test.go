@@ -73,7 +73,7 @@ func (t *testOrigin) Open(ctx context.Context, ask cache.Ask) (*cache.Part, erro
 		part.Length, part.Size = -1, -1
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	part.Body = &testBody{ctx: ctx, cancel: cancel, t: t, r: bytes.NewReader(t.content[first:last]), cut: t.cutAfter, gate: t.gate}
+	part.Body = &testBody{ctx: ctx, cancel: cancel, t: t, r: bytes.NewReader(t.content[first:last]), cut: t.cutAfter, gate: t.gate, of: int(last - first)}
 	return part, nil
 }
 
@@ -84,6 +84,7 @@ type testBody struct {
 	r      io.Reader
 	cut    int
 	n      int
+	of     int
 	gate   chan struct{}
 }
 
@@ -102,6 +103,9 @@ func (b *testBody) Read(p []byte) (int, error) {
 		p = p[:min(len(p), b.cut-b.n)]
 	}
 	n, err := b.r.Read(p[:min(len(p), 1000)])
+	if b.n+n == b.of && err == nil && b.of%2 == 0 {
+		err = io.EOF // with the last bytes, as net/http does
+	}
 	b.n += n
 	b.t.mu.Lock()
 	b.t.sent += int64(n)
@@ -149,14 +153,7 @@ func create(t testing.TB, s *Store, key string, origin *testOrigin, first, n int
 // readAll reads an object and releases it.
 func readAll(t testing.TB, o *Object) ([]byte, error) {
 	t.Helper()
-	if _, err := o.AwaitSize(t.Context()); err != nil {
-		o.Release()
-		return nil, err
-	}
-	r, err := NewReader(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := NewReader(t.Context(), o)
 	defer r.Close()
 	return io.ReadAll(r)
 }
@@ -200,5 +197,5 @@ func sha(content []byte) *cache.Digest {
 	if err != nil {
 		panic(err)
 	}
-	return d
+	return &d
 }

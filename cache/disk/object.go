@@ -110,8 +110,8 @@ func (o *Object) Stored() int64 {
 		return o.size
 	}
 	n := o.present * o.block
-	if last := int64(len(o.state)) - 1; o.size > 0 && o.state != nil && o.state[last] == present {
-		n -= (last+1)*o.block - o.size // it is shorter
+	if last := int64(len(o.state)) - 1; o.size >= 0 && last >= 0 && o.state[last] == present {
+		n -= (last+1)*o.block - o.size // the last block is not a whole one
 	}
 	return n
 }
@@ -339,6 +339,17 @@ func (o *Object) abandon() {
 	if o.fill != nil {
 		o.fill.stop()
 	}
+}
+
+// Retain takes the object once more, for another user. It reports false if the store is closed.
+func (o *Object) Retain() bool {
+	o.store.mu.Lock()
+	defer o.store.mu.Unlock()
+	if o.store.closed {
+		return false
+	}
+	o.users++
+	return true
 }
 
 // Release gives the object back. It must not be used afterwards.

@@ -180,12 +180,7 @@ func readAlong(t *testing.T, store *Store, o *Object, h *hostile, s *story, cont
 		o.Release()
 		return
 	}
-	r, err := NewReader(ctx, o)
-	if err != nil {
-		t.Error(err)
-		o.Release()
-		return
-	}
+	r := NewReader(ctx, o)
 	defer r.Close()
 	for {
 		offset, length := 0, int64(all)

@@ -17,22 +17,16 @@ import (
 type Reader struct {
 	ctx    context.Context
 	o      *Object
-	size   int64
 	pos    int64
 	file   *os.File    // of its own, with its own position, for SendFile
 	begun  bool        // bytes were given out
 	direct *cache.Part // from the origin, where the store has no more
 	at     int64       // position of direct
+	err    error
 }
 
-// NewReader returns a reader of an object of known length. It uses the object until Close, which releases it.
-func NewReader(ctx context.Context, o *Object) (*Reader, error) {
-	size := o.Size()
-	if size < 0 {
-		return nil, errors.New("the object's length is not known")
-	}
-	return &Reader{ctx: ctx, o: o, size: size}, nil
-}
+// NewReader returns a reader of an object. It uses the object until Close, which releases it.
+func NewReader(ctx context.Context, o *Object) *Reader { return &Reader{ctx: ctx, o: o} }
 
 // Close ends the reader and releases the object.
 func (r *Reader) Close() error {
@@ -51,14 +45,21 @@ func (r *Reader) closeDirect() {
 	}
 }
 
-// Seek sets where the next byte is read from.
+// Err is why bytes could not be read, nil if they all could.
+func (r *Reader) Err() error { return r.err }
+
+// Seek sets where the next byte is read from. To seek from the end, the object's length must be known.
 func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekStart:
 	case io.SeekCurrent:
 		offset += r.pos
 	case io.SeekEnd:
-		offset += r.size
+		size := r.o.Size()
+		if size < 0 {
+			return r.pos, errors.New("the object's length is not known")
+		}
+		offset += size
 	default:
 		return r.pos, fmt.Errorf("seek from %d", whence)
 	}
@@ -74,6 +75,14 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	n, err := r.read(p)
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	return n, err
+}
+
+func (r *Reader) read(p []byte) (int, error) {
 	n, err := r.o.Await(r.ctx, r.pos, int64(len(p)))
 	if errors.Is(err, ErrNotStored) {
 		return r.readDirect(p)
@@ -98,12 +107,26 @@ func (r *Reader) readDirect(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := r.direct.Body.Read(p[:min(int64(len(p)), r.size-r.pos)])
+	size := r.o.Size()
+	if size < 0 {
+		size = r.direct.Size
+	}
+	if size >= 0 {
+		if r.pos >= size {
+			return 0, io.EOF
+		}
+		p = p[:min(int64(len(p)), size-r.pos)]
+	}
+	n, err := r.direct.Body.Read(p)
 	r.pos += int64(n)
 	r.at = r.pos
 	r.begun = r.begun || n > 0
 	if err == nil || n > 0 && err == io.EOF {
 		return n, nil
+	}
+	whole := size < 0 && r.direct.Length < 0 || r.pos == size
+	if err == io.EOF && whole {
+		return n, io.EOF
 	}
 	r.closeDirect()
 	switch {
@@ -124,9 +147,9 @@ func (r *Reader) openDirect() error {
 		return ErrNotStored
 	}
 	o.mu.Lock()
-	origin := o.origin
+	origin, size := o.origin, o.size
 	o.mu.Unlock()
-	part, err := origin.Open(r.ctx, cache.Ask{First: r.pos, Length: r.size - r.pos, Same: o.validator})
+	part, err := origin.Open(r.ctx, cache.Ask{First: r.pos, Same: o.validator})
 	if changed := (*cache.ChangedError)(nil); errors.As(err, &changed) {
 		if changed.Part != nil {
 			_ = changed.Part.Body.Close()
@@ -137,7 +160,7 @@ func (r *Reader) openDirect() error {
 		return err
 	}
 	r.direct, r.at = part, r.pos
-	if part.First > r.pos || part.Size >= 0 && part.Size != r.size || contradict(part.Validator, o.validator) {
+	if part.First > r.pos || part.Size >= 0 && size >= 0 && part.Size != size || contradict(part.Validator, o.validator) {
 		err = ErrChanged
 	} else if _, err = io.CopyN(io.Discard, part.Body, r.pos-part.First); err != nil {
 		err = unexpected(err)
@@ -149,15 +172,21 @@ func (r *Reader) openDirect() error {
 }
 
 // SendFile writes at most limit bytes to a connection, by sendfile if it can. It returns after a piece, at the latest at
-// the end of what is there now, so that its caller may set another deadline.
+// the end of what is there now. The error errors.ErrUnsupported means that the next bytes can only be read.
 func (r *Reader) SendFile(connection io.ReaderFrom, limit int64) (int64, error) {
 	want, err := r.o.Await(r.ctx, r.pos, limit)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNotStored):
+		return 0, errors.ErrUnsupported
+	case err == io.EOF:
+		return 0, err
+	case err != nil:
+		r.err = err
 		return 0, err
 	}
 	if r.file == nil {
 		if r.file, err = r.o.store.root.Open(dataPath(r.o.id)); err != nil {
-			return 0, ErrNotStored // it was removed, and Read has it open
+			return 0, errors.ErrUnsupported // it was removed; Read has it open
 		}
 	}
 	if _, err := r.file.Seek(r.pos, io.SeekStart); err != nil {
@@ -168,6 +197,7 @@ func (r *Reader) SendFile(connection io.ReaderFrom, limit int64) (int64, error) 
 	r.begun = r.begun || n > 0
 	if err == nil && n < want { // the file is shorter than what was written into it
 		err = io.ErrUnexpectedEOF
+		r.err = err
 	}
 	return n, err
 }

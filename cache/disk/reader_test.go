@@ -29,10 +29,7 @@ func unstored(t testing.TB, h *hostile) *Reader {
 	}
 	settle(s)
 	o.origin = h
-	r, err := NewReader(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := NewReader(t.Context(), o)
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Error(err)
@@ -155,10 +152,7 @@ func TestFileCutUnderReaders(t *testing.T) {
 	s := open(t, t.TempDir())
 	id := keep(t, s, "key", pattern(4*testBlock, 66))
 	o, _ := s.Get("key")
-	r, err := NewReader(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := NewReader(t.Context(), o)
 	defer r.Close()
 	if err := os.Truncate(filepath.Join(s.dir, dataPath(id)), testBlock); err != nil {
 		t.Fatal(err)
@@ -190,10 +184,7 @@ func TestReadAfterClose(t *testing.T) {
 				h.gate <- struct{}{}
 			}
 		}
-		r, err := NewReader(t.Context(), o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := NewReader(t.Context(), o)
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}

@@ -108,7 +108,8 @@ func (s *Store) restore(id string, data fs.DirEntry) *Object {
 
 func parseDigest(s string) (*cache.Digest, error) {
 	algorithm, sum, _ := strings.Cut(s, ":")
-	return cache.ParseDigest(algorithm, sum)
+	d, err := cache.ParseDigest(algorithm, sum)
+	return &d, err
 }
 
 // adopt puts an object into the index.

@@ -42,10 +42,7 @@ func TestServeContent(t *testing.T) {
 				header.Set("Range", value)
 			}
 			o, _ := s.Get("key")
-			r, err := NewReader(t.Context(), o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := NewReader(t.Context(), o)
 			got := serve(method, header, func(w http.ResponseWriter, q *http.Request) {
 				http.ServeContent(w, q, "image", time.Unix(1704067200, 0), r)
 			})

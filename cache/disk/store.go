@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ironic-edge/ironic-edge/cache"
@@ -119,7 +119,8 @@ func (s *Store) Close() error {
 	s.stop()
 	s.fills.Wait()
 	s.tasks.Wait()
-	return errors.Join(s.root.Close(), s.lock.Close())
+	// A process that was just begun has the lock file, too, until it runs its program.
+	return errors.Join(s.root.Close(), syscall.Flock(int(s.lock.Fd()), syscall.LOCK_UN), s.lock.Close())
 }
 
 // SetLimits changes what a store may take. A smaller limit evicts.
@@ -139,106 +140,6 @@ func (s *Store) Pin(keys []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pinned = pinned
-}
-
-// Get returns the object to which a key leads, and what was said of it when the key was set. Nil: there is none. The
-// object is to be released.
-func (s *Store) Get(key string) (*Object, json.RawMessage) {
-	s.mu.Lock()
-	o := s.keys[key]
-	if o == nil || !s.useLocked(o) {
-		s.mu.Unlock()
-		return nil, nil
-	}
-	info := o.keys[key]
-	s.mu.Unlock()
-	if !s.opened(o) {
-		return nil, nil
-	}
-	return o, info
-}
-
-// Find returns the object of an identity, a name of its content: a digest, or an origin with a strong validator and a
-// length. Nil: there is none. The object is to be released.
-func (s *Store) Find(identity string) *Object {
-	s.mu.Lock()
-	o := s.identities[identity]
-	used := o != nil && s.useLocked(o)
-	s.mu.Unlock()
-	if !used || !s.opened(o) {
-		return nil
-	}
-	return o
-}
-
-// use takes an object for a user.
-func (s *Store) use(o *Object) bool {
-	s.mu.Lock()
-	used := s.useLocked(o)
-	s.mu.Unlock()
-	return used && s.opened(o)
-}
-
-// useLocked counts a user of an object, who is to open it next.
-func (s *Store) useLocked(o *Object) bool {
-	if o.removed || s.closed {
-		return false
-	}
-	o.users++
-	o.lastUse.Store(time.Now().Unix())
-	s.recent.MoveToFront(o.element)
-	return true
-}
-
-// opened opens an object's files for a user who was counted. Otherwise the user is counted no more.
-func (s *Store) opened(o *Object) bool {
-	if err := o.open(); err != nil {
-		s.log.Warn("an object of the store cannot be opened", slog.String("object", o.id), slog.Any("error", err))
-		if errors.Is(err, fs.ErrNotExist) { // anything else may pass: too many open files, for one
-			s.discard(o)
-		}
-		s.release(o)
-		return false
-	}
-	now := time.Now()
-	s.mu.Lock()
-	touch := now.Sub(o.touched).Abs() > time.Minute // it is in the future if the clock was
-	if touch {
-		o.touched = now
-	}
-	s.mu.Unlock()
-	if touch {
-		if err := s.root.Chtimes(sidecarPath(o.id), now, now); err != nil {
-			s.log.Debug("the use of an object cannot be written down", slog.String("object", o.id), slog.Any("error", err))
-		}
-	}
-	return true
-}
-
-func (s *Store) release(o *Object) {
-	var files [2]*os.File
-	s.mu.Lock()
-	o.users--
-	unlink := false
-	switch {
-	case o.users == 0:
-		files = o.detach() // nobody can take it up before Store.mu is free
-		if o.removed {
-			s.unreserveLocked(o)
-			unlink = !s.closed // else the next process does it: there is no sidecar
-		}
-	case o.removed && o.users == 1:
-		o.abandon()
-	}
-	s.mu.Unlock()
-	for _, f := range files {
-		if f != nil {
-			_ = f.Close()
-		}
-	}
-	if unlink {
-		s.unlink(o.id)
-	}
 }
 
 // New is an object to be made.
@@ -267,14 +168,16 @@ func (s *Store) Create(n New) (*Object, error) {
 	if err := s.reserve(o, max(size, 0)); err != nil {
 		return nil, err
 	}
-	if size >= 0 {
-		o.state = make([]blockState, o.blocks(size))
-	}
 	first := n.Part
 	if first.First > 0 && !o.validator.Strong() {
 		first = nil // only what comes in one piece from the beginning is of one representation
 	}
+	o.mu.Lock() // who reserves looks at what others have reserved
+	if size >= 0 {
+		o.state = make([]blockState, o.blocks(size))
+	}
 	f := s.newFill(o, n.Origin, first) // at once: who finds the object must not begin another
+	o.mu.Unlock()
 	if err := s.createFiles(o); err != nil {
 		s.log.Warn("an object cannot be stored; it is passed on from its origin", slog.Any("error", err))
 		s.counters.notStored.Add(1)
@@ -357,81 +260,6 @@ func (s *Store) Resume(o *Object, origin cache.Origin) {
 	f.start()
 }
 
-// SetKey leads a key to an object, or changes what is said of it.
-func (s *Store) SetKey(key string, info json.RawMessage, o *Object) {
-	s.mu.Lock()
-	if o.removed || s.closed {
-		s.mu.Unlock()
-		return
-	}
-	old := s.setKeyLocked(key, info, o)
-	s.mu.Unlock()
-	s.save(o)
-	s.save(old)
-}
-
-// setKeyLocked returns the object that the key led to, nil if it is the same or there was none.
-func (s *Store) setKeyLocked(key string, info json.RawMessage, o *Object) *Object {
-	old := s.keys[key]
-	s.keys[key] = o
-	o.keys[key] = info
-	if old == nil || old == o {
-		return nil
-	}
-	delete(old.keys, key)
-	if len(old.keys) == 0 {
-		s.dropLocked(old)
-	}
-	return old
-}
-
-// RemoveKey makes a key lead nowhere. An object without keys is removed when its last user has left.
-func (s *Store) RemoveKey(key string) {
-	s.mu.Lock()
-	o := s.keys[key]
-	if o == nil || s.closed {
-		s.mu.Unlock()
-		return
-	}
-	delete(s.keys, key)
-	delete(o.keys, key)
-	if len(o.keys) == 0 {
-		s.dropLocked(o)
-	}
-	s.mu.Unlock()
-	s.save(o)
-}
-
-// save writes what is to be known of an object after a restart, if there is one; if it cannot be, a restart loses it.
-func (s *Store) save(o *Object) {
-	if o == nil {
-		return
-	}
-	if err := s.writeSidecar(o, false); err != nil {
-		s.log.Warn("a sidecar cannot be written; a restart loses the object", slog.String("object", o.id), slog.Any("error", err))
-	}
-}
-
-// writeSidecar writes an object's sidecar as it should be now. Who comes later writes what is true later: two that had
-// decided before they wrote could leave the older one. An object that was dropped has none, or it would be found again
-// after a restart, under a key that leads elsewhere.
-func (s *Store) writeSidecar(o *Object, sync bool) error {
-	o.saving.Lock()
-	defer o.saving.Unlock()
-	s.mu.Lock()
-	removed := o.removed
-	side := o.sidecarLocked()
-	s.mu.Unlock()
-	if removed {
-		err := s.root.Remove(sidecarPath(o.id))
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-		return err
-	}
-	return writeSidecar(s.root, o.id, side, sync)
-}
-
 func (s *Store) insertLocked(o *Object) {
 	o.keys = make(map[string]json.RawMessage)
 	o.element = s.recent.PushFront(o)
@@ -503,17 +331,8 @@ func (s *Store) Stats() Stats {
 	return stats
 }
 
-// Keys returns the keys and the lengths of their objects, -1 where they are not known yet.
-func (s *Store) Keys() map[string]int64 {
-	s.mu.Lock()
-	keys := maps.Clone(s.keys)
-	s.mu.Unlock()
-	sizes := make(map[string]int64, len(keys))
-	for key, o := range keys {
-		sizes[key] = o.Size()
-	}
-	return sizes
-}
+// Block is the unit in which bytes become visible.
+func (s *Store) Block() int64 { return s.options.Block }
 
 func newID() string {
 	var b [16]byte

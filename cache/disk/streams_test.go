@@ -185,11 +185,7 @@ func TestManyReaders(t *testing.T) {
 		for i := range uint64(64) {
 			o, _ := s.Get("key")
 			readers.Go(func() {
-				r, err := NewReader(t.Context(), o)
-				if err != nil {
-					t.Error(err)
-					return
-				}
+				r := NewReader(t.Context(), o)
 				defer r.Close()
 				random := rand.New(rand.NewPCG(i, 1))
 				known := newVersions(content)

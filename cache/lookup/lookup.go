@@ -25,6 +25,20 @@ type Config[V any] struct {
 	MaxEntries int64
 }
 
+// Lifetimes are how long answers are fresh. They belong to who asks: users of one Cache may differ in them.
+type Lifetimes struct {
+	Value    time.Duration
+	Negative time.Duration
+}
+
+// of is the lifetime of values or of negative answers.
+func (l Lifetimes) of(negative bool) time.Duration {
+	if negative {
+		return l.Negative
+	}
+	return l.Value
+}
+
 // Load asks the source. Its context is not that of any single caller.
 type Load[V any] func(ctx context.Context, key string) (V, error)
 
@@ -39,10 +53,11 @@ type Entry[V any] struct {
 // Cache remembers answers. It may be used by many goroutines at once.
 type Cache[V any] struct {
 	config Config[V]
-	held   *ristretto.Cache[string, *item[V]]
 	flight cache.Flight[string, *item[V]]
 
-	ttl, negativeTTL atomic.Int64 // nanoseconds
+	using  sync.RWMutex // held for writing once, by Close: Ristretto must not be used while it closes
+	closed bool
+	held   *ristretto.Cache[string, *item[V]]
 
 	// forgotten holds, for each name's slot, the latest epoch at which one of the slot's names was forgotten. Names that
 	// share a slot cost each other a fill now and then; the table never grows.
@@ -66,8 +81,8 @@ type item[V any] struct {
 	renewed    atomic.Bool
 }
 
-// New returns a Cache whose values are fresh for ttl, and its negative answers for negativeTTL. Close ends it.
-func New[V any](config Config[V], ttl, negativeTTL time.Duration) (*Cache[V], error) {
+// New returns a Cache. Close ends it.
+func New[V any](config Config[V]) (*Cache[V], error) {
 	if config.MaxEntries <= 0 {
 		return nil, errors.New("lookup: MaxEntries must be positive")
 	}
@@ -79,47 +94,53 @@ func New[V any](config Config[V], ttl, negativeTTL time.Duration) (*Cache[V], er
 	}
 	c := &Cache[V]{config: config, held: held, seed: maphash.MakeSeed()}
 	c.background, c.stop = context.WithCancel(context.Background())
-	c.SetLifetimes(ttl, negativeTTL)
 	return c, nil
 }
 
-// Close ends renewals under way, waits for them and lets everything go.
+// Close ends renewals under way, waits for them and lets everything go. Whoever uses the Cache at that time or later is
+// answered by the source.
 func (c *Cache[V]) Close() error {
+	c.using.Lock()
+	c.closed = true
+	c.using.Unlock()
 	c.stop()
 	c.renewals.Wait()
 	c.held.Close()
 	return nil
 }
 
-// SetLifetimes changes the freshness lifetimes, also of what is kept already.
-func (c *Cache[V]) SetLifetimes(ttl, negativeTTL time.Duration) {
-	c.ttl.Store(int64(ttl))
-	c.negativeTTL.Store(int64(negativeTTL))
+// Get returns the answer for key, asking load where none is as fresh as wanted. An error comes with a stale entry when
+// there is an older answer, and Status is cache.Stale then: what that is still good for is the caller's to say.
+func (c *Cache[V]) Get(ctx context.Context, key string, fresh Lifetimes, load Load[V]) (Entry[V], error) {
+	return c.getSince(ctx, c.epoch.Load(), key, fresh, load)
 }
 
-// Get returns the answer for key, asking load where none is fresh. An error comes with a stale entry when there is an
-// older answer, and Status is cache.Stale then: what that is still good for is the caller's to say.
-func (c *Cache[V]) Get(ctx context.Context, key string, load Load[V]) (Entry[V], error) {
+// getSince is Get for somebody who came at an epoch.
+func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, fresh Lifetimes, load Load[V]) (Entry[V], error) {
 	now := time.Now()
-	old, ok := c.held.Get(key)
+	old, ok := c.kept(key)
 	if ok {
-		if ttl := c.remaining(old, now); ttl > 0 {
-			if ttl < c.lifetime(old)/4 {
+		if ttl := c.remaining(old, fresh, now); ttl > 0 {
+			if ttl < fresh.of(old.err != nil)/4 {
 				c.renew(key, old, load)
 			}
 			return Entry[V]{old.value, cache.Hit, now.Sub(old.asked), ttl}, old.err
 		}
 	}
 	filled, shared, err := c.flight.Do(ctx, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) })
+	if shared && err == nil && filled.began < came && c.isForgotten(filled) {
+		// It was forgotten while it was on its way to others. What is kept or under way now began after that.
+		return c.getSince(ctx, came, key, fresh, load)
+	}
 	switch {
 	case err == nil:
 		status := cache.Miss
 		if shared {
 			status = cache.Collapsed
 		}
-		return Entry[V]{filled.value, status, 0, c.lifetime(filled)}, filled.err
+		return Entry[V]{filled.value, status, 0, fresh.of(filled.err != nil)}, filled.err
 	case ok && old.err == nil:
-		return Entry[V]{old.value, cache.Stale, now.Sub(old.asked), c.remaining(old, now)}, err
+		return Entry[V]{old.value, cache.Stale, now.Sub(old.asked), c.remaining(old, fresh, now)}, err
 	}
 	return Entry[V]{}, err
 }
@@ -139,15 +160,35 @@ func (c *Cache[V]) fill(ctx context.Context, key string, load Load[V]) (*item[V]
 	default:
 		return nil, err
 	}
-	// Ristretto drops a Set when its buffer is full and shows none before Wait; whoever asks next should find it.
+	c.keep(key, i)
+	return i, nil
+}
+
+// kept returns the answer for key that is held, fresh or not.
+func (c *Cache[V]) kept(key string) (*item[V], bool) {
+	c.using.RLock()
+	defer c.using.RUnlock()
+	if c.closed {
+		return nil, false
+	}
+	return c.held.Get(key)
+}
+
+// keep hands an answer to Ristretto, which drops a Set when its buffer is full and shows none before Wait; whoever asks
+// next should find it.
+func (c *Cache[V]) keep(key string, i *item[V]) {
+	c.using.RLock()
+	defer c.using.RUnlock()
 	for range 3 {
+		if c.closed {
+			return
+		}
 		accepted := c.held.Set(key, i, 1)
 		c.held.Wait()
 		if accepted {
-			break
+			return
 		}
 	}
-	return i, nil
 }
 
 // maxRenewals bounds the renewals under way at once; what is not renewed is asked for when it is stale.
@@ -158,7 +199,9 @@ func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
 	if old.err != nil || old.renewed.Swap(true) {
 		return
 	}
-	if c.renewing.Add(1) > maxRenewals || c.background.Err() != nil {
+	c.using.RLock()
+	defer c.using.RUnlock()
+	if c.renewing.Add(1) > maxRenewals || c.closed {
 		c.renewing.Add(-1)
 		old.renewed.Store(false)
 		return
@@ -175,7 +218,7 @@ func (c *Cache[V]) Forget(group string) { c.forget(c.slot(group)) }
 // ForgetKey makes the answer for key stale, and everything of the group to which that answer belongs.
 func (c *Cache[V]) ForgetKey(key string) {
 	c.forget(c.slot(key))
-	if i, ok := c.held.Get(key); ok {
+	if i, ok := c.kept(key); ok {
 		c.forget(i.group)
 	}
 }
@@ -194,17 +237,15 @@ func (c *Cache[V]) slot(name string) uint16 {
 	return uint16(maphash.String(c.seed, name) % uint64(len(c.forgotten)))
 }
 
-func (c *Cache[V]) lifetime(i *item[V]) time.Duration {
-	if i.err != nil {
-		return time.Duration(c.negativeTTL.Load())
-	}
-	return time.Duration(c.ttl.Load())
+// isForgotten reports whether a name that an answer goes by was forgotten after the source was asked.
+func (c *Cache[V]) isForgotten(i *item[V]) bool {
+	return c.forgotten[i.key].Load() > i.began || c.forgotten[i.group].Load() > i.began
 }
 
 // remaining is how long an answer is fresh yet.
-func (c *Cache[V]) remaining(i *item[V], now time.Time) time.Duration {
-	if c.forgotten[i.key].Load() > i.began || c.forgotten[i.group].Load() > i.began {
+func (c *Cache[V]) remaining(i *item[V], fresh Lifetimes, now time.Time) time.Duration {
+	if c.isForgotten(i) {
 		return 0
 	}
-	return c.lifetime(i) - now.Sub(i.asked)
+	return fresh.of(i.err != nil) - now.Sub(i.asked)
 }

@@ -52,8 +52,12 @@ func (s *source) fail(err error) {
 	s.err.Store(&err)
 }
 
-// inBubble runs a test with a cache whose values live 8 s and whose negative answers 2 s, on a fake clock. The group of
-// a value is its first word's first letter.
+var (
+	seconds = Lifetimes{8 * time.Second, 2 * time.Second}
+	hour    = Lifetimes{time.Hour, time.Hour}
+)
+
+// inBubble runs a test with a cache on a fake clock. The group of a value is its first word's first letter.
 func inBubble(t *testing.T, test func(t *testing.T, c *Cache[string], s *source)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -61,7 +65,7 @@ func inBubble(t *testing.T, test func(t *testing.T, c *Cache[string], s *source)
 			Group:      func(v string) string { return v[:1] },
 			Negative:   func(err error) bool { return errors.Is(err, errNone) },
 			MaxEntries: 1000,
-		}, 8*time.Second, 2*time.Second)
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +79,7 @@ func inBubble(t *testing.T, test func(t *testing.T, c *Cache[string], s *source)
 // get asks and compares the value and status.
 func get(t *testing.T, c *Cache[string], s *source, key, want string, status cache.Status) {
 	t.Helper()
-	e, err := c.Get(t.Context(), key, s.load)
+	e, err := c.Get(t.Context(), key, seconds, s.load)
 	if e.Value != want || e.Status != status {
 		t.Errorf("Get(%q) = %q, %s, %v; want %q, %s", key, e.Value, e.Status.Label(), err, want, status.Label())
 	}
@@ -116,7 +120,7 @@ func TestNegativeAnswers(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
 		s.fail(errNone)
 		for range 3 {
-			if _, err := c.Get(t.Context(), "a", s.load); !errors.Is(err, errNone) {
+			if _, err := c.Get(t.Context(), "a", seconds, s.load); !errors.Is(err, errNone) {
 				t.Errorf("Get = %v, want %v", err, errNone)
 			}
 		}
@@ -134,11 +138,11 @@ func TestStaleWithError(t *testing.T) {
 		get(t, c, s, "a", "a 1", cache.Miss)
 		pass(time.Minute)
 		s.fail(errDown)
-		e, err := c.Get(t.Context(), "a", s.load)
+		e, err := c.Get(t.Context(), "a", seconds, s.load)
 		if !errors.Is(err, errDown) || e.Value != "a 1" || e.Status != cache.Stale || e.Age != time.Minute {
 			t.Errorf("Get = %+v, %v; want the old value, its age and the error", e, err)
 		}
-		if _, err := c.Get(t.Context(), "b", s.load); !errors.Is(err, errDown) {
+		if _, err := c.Get(t.Context(), "b", seconds, s.load); !errors.Is(err, errDown) {
 			t.Errorf("Get = %v, want %v", err, errDown)
 		}
 		s.fail(nil)
@@ -166,7 +170,7 @@ func TestForgetDuringAFill(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
 		release := make(chan struct{})
 		s.block.Store(&release)
-		go c.Get(t.Context(), "a", s.load)
+		go c.Get(t.Context(), "a", seconds, s.load)
 		synctest.Wait()
 		c.Forget("a")
 		close(release)
@@ -175,12 +179,15 @@ func TestForgetDuringAFill(t *testing.T) {
 	})
 }
 
-func TestLifetimesCanChange(t *testing.T) {
+func TestLifetimesBelongToWhoAsks(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
 		get(t, c, s, "a", "a 1", cache.Miss)
 		pass(3 * time.Second)
-		c.SetLifetimes(2*time.Second, time.Second)
-		get(t, c, s, "a", "a 2", cache.Miss)
+		if e, err := c.Get(t.Context(), "a", Lifetimes{Value: 2 * time.Second}, s.load); e.Value != "a 2" || err != nil {
+			t.Errorf("Get = %q, %v for who wants nothing older than 2 s; want a 2", e.Value, err)
+		}
+		pass(3 * time.Second)
+		get(t, c, s, "a", "a 2", cache.Hit)
 	})
 }
 
@@ -196,7 +203,7 @@ func TestColdStormIsOneFill(t *testing.T) {
 				ctx = hangUp
 			}
 			group.Go(func() {
-				e, err := c.Get(ctx, "a", s.load)
+				e, err := c.Get(ctx, "a", seconds, s.load)
 				if ctx == hangUp {
 					return
 				}
@@ -218,7 +225,7 @@ func TestColdStormIsOneFill(t *testing.T) {
 
 // TestFloodStaysBounded asks for 200,000 keys and wants the memory of a thousand.
 func TestFloodStaysBounded(t *testing.T) {
-	c, err := New(Config[string]{MaxEntries: 1000}, time.Hour, time.Hour)
+	c, err := New(Config[string]{MaxEntries: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +239,7 @@ func TestFloodStaysBounded(t *testing.T) {
 	}
 	before := heap()
 	for i := range 200_000 {
-		if _, err := c.Get(t.Context(), fmt.Sprint("key ", i), value); err != nil {
+		if _, err := c.Get(t.Context(), fmt.Sprint("key ", i), hour, value); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -243,7 +250,7 @@ func TestFloodStaysBounded(t *testing.T) {
 }
 
 func BenchmarkHit(b *testing.B) {
-	c, err := New(Config[string]{MaxEntries: 1000}, time.Hour, time.Hour)
+	c, err := New(Config[string]{MaxEntries: 1000})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -251,8 +258,67 @@ func BenchmarkHit(b *testing.B) {
 	s := new(source)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.Get(b.Context(), "key", s.load); err != nil {
+		if _, err := c.Get(b.Context(), "key", hour, s.load); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestForgetDuringAFillOfAnother is about who asks after an answer has ceased to be true, while it is still on its way to
+// somebody else: that fill is not theirs to share.
+func TestForgetDuringAFillOfAnother(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		release := make(chan struct{})
+		s.block.Store(&release)
+		var group sync.WaitGroup
+		group.Go(func() { get(t, c, s, "a", "a 1", cache.Miss) })
+		synctest.Wait()
+		c.Forget("a")
+		for range 3 {
+			group.Go(func() {
+				if e, err := c.Get(t.Context(), "a", seconds, s.load); e.Value != "a 2" || err != nil {
+					t.Errorf("Get = %q, %v after Forget; want the answer to a question put after it, a 2", e.Value, err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(release)
+		group.Wait()
+		if n := s.asked.Load(); n != 2 {
+			t.Errorf("the source was asked %d times, want 2", n)
+		}
+	})
+}
+
+// TestCloseWhileOthersAsk closes a cache that is in use: requests of an old configuration outlive its caches. Nobody may
+// wait for ever or fail for it.
+func TestCloseWhileOthersAsk(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		c, err := New(Config[string]{MaxEntries: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		value := func(context.Context, string) (string, error) { return "x", nil }
+		var group sync.WaitGroup
+		begun := make(chan struct{}, 8)
+		for n := range 8 {
+			group.Go(func() {
+				for i := range 200 {
+					if _, err := c.Get(t.Context(), fmt.Sprint(n, " ", i), hour, value); err != nil {
+						t.Error(err)
+						return
+					}
+					if i == 20 {
+						begun <- struct{}{}
+					}
+				}
+			})
+		}
+		<-begun
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		group.Wait()
 	}
 }

@@ -60,10 +60,10 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.TCPConn.Write(p)
 }
 
-// ReadFrom writes of an answer what it reads, by sendfile where that can be.
+// ReadFrom writes of an answer what it reads, by sendfile if it comes from a file or a FileSender.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	c.answered.Store(true)
-	return c.TCPConn.ReadFrom(r)
+	return sendFrom(c.TCPConn, r)
 }
 
 // Close closes the connection, or hands it over if it has asked and got no answer although its listener has been

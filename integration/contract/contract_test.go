@@ -21,15 +21,21 @@ func TestRealIronic(t *testing.T) {
 		for _, kind := range []string{"none", "http_basic"} {
 			t.Run(string(release)+" "+kind, func(t *testing.T) {
 				t.Parallel()
-				run(t, release, kind)
+				i := startIronic(t, release, realironic.Options{HTTPBasic: kind == "http_basic"})
+				auth := ironic.Auth{Kind: kind}
+				if kind == "http_basic" {
+					auth.Username, auth.Password = realironic.User, realironic.Password
+				}
+				run(t, i, ironiccontract.Target{Auth: auth})
 			})
 		}
 	}
 }
 
-func run(t *testing.T, release realironic.Release, kind string) {
-	i, err := realironic.Start(t.Context(), release, t.TempDir(), realironic.Options{HTTPBasic: kind == "http_basic",
-		ConductorGroup: ironiccontract.ConductorGroup})
+func startIronic(t *testing.T, release realironic.Release, o realironic.Options) *realironic.Ironic {
+	t.Helper()
+	o.ConductorGroup = ironiccontract.ConductorGroup
+	i, err := realironic.Start(t.Context(), release, t.TempDir(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,11 +47,13 @@ func run(t *testing.T, release realironic.Release, kind string) {
 			t.Error(err)
 		}
 	})
-	op := &operator{url: i.URL}
-	auth := ironic.Auth{Kind: kind}
-	if kind == "http_basic" {
-		auth.Username, auth.Password = realironic.User, realironic.Password
-		op.user, op.password = auth.Username, auth.Password
-	}
-	ironiccontract.Run(t, ironiccontract.Target{URL: i.URL, Auth: auth, Images: strings.TrimSuffix(i.Stubs.Image(""), "/"), Create: op.create})
+	return i
+}
+
+// run completes the target to one that is this Ironic.
+func run(t *testing.T, i *realironic.Ironic, target ironiccontract.Target) {
+	t.Helper()
+	target.URL, target.Images = i.URL, strings.TrimSuffix(i.Stubs.Image(""), "/")
+	target.Create = (&operator{url: i.URL, authorize: i.Options.Authorize}).create
+	ironiccontract.Run(t, target)
 }

@@ -31,8 +31,8 @@ var ways = map[string][][2]string{
 
 // operator makes nodes by Ironic's API.
 type operator struct {
-	url            string
-	user, password string // empty without authentication
+	url       string
+	authorize func(*http.Request)
 }
 
 func (o *operator) do(ctx context.Context, method, path string, body, to any) error {
@@ -46,9 +46,7 @@ func (o *operator) do(ctx context.Context, method, path string, body, to any) er
 	}
 	r.Header.Set("X-OpenStack-Ironic-API-Version", "latest")
 	r.Header.Set("Content-Type", "application/json")
-	if o.user != "" {
-		r.SetBasicAuth(o.user, o.password)
-	}
+	o.authorize(r)
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return err

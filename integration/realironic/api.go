@@ -12,17 +12,29 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/ironic-edge/ironic-edge/integration/daemon"
 )
 
 // API speaks to Ironic's API in plain JSON, with the highest version that the server knows.
 type API struct {
-	url   string
-	basic bool
-	http  *http.Client
+	url     string
+	options Options
+	http    *http.Client
 }
 
-func newAPI(url string, basic bool) *API {
-	return &API{url: url, basic: basic, http: &http.Client{Timeout: 60 * time.Second}}
+func newAPI(url string, o Options) *API {
+	return &API{url: url, options: o, http: &http.Client{Timeout: 60 * time.Second}}
+}
+
+// Authorize gives a request what the API wants of somebody who may do everything.
+func (o Options) Authorize(r *http.Request) {
+	switch {
+	case o.HTTPBasic:
+		r.SetBasicAuth(User, Password)
+	case o.Keystone != nil:
+		r.Header.Set("X-Auth-Token", o.Keystone.AdminToken)
+	}
 }
 
 // statusError is an answer outside of 2xx.
@@ -50,7 +62,7 @@ func (a *API) do(ctx context.Context, method, path string, body, to any) error {
 		}
 	}
 	var last error
-	err := poll(ctx, 300*time.Millisecond, func() (bool, error) {
+	err := daemon.Poll(ctx, 300*time.Millisecond, func() (bool, error) {
 		last = a.once(ctx, method, path, sent, to)
 		var s *statusError
 		if errors.As(last, &s) && (s.status == http.StatusConflict && strings.Contains(s.body, "is locked by host") ||
@@ -75,9 +87,7 @@ func (a *API) once(ctx context.Context, method, path string, body []byte, to any
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if a.basic {
-		req.SetBasicAuth(User, Password)
-	}
+	a.options.Authorize(req)
 	resp, err := a.http.Do(req)
 	if err != nil {
 		return err

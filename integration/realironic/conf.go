@@ -29,6 +29,15 @@ type Options struct {
 	InspectionParams   string `json:"inspection_params,omitempty"`    // [inspector]extra_kernel_params
 	HTTPBasic          bool   `json:"http_basic,omitempty"`           // [DEFAULT]auth_strategy: http_basic instead of noauth
 	ConductorGroup     string `json:"conductor_group,omitempty"`      // [conductor]conductor_group, which all nodes must name
+
+	Keystone *Keystone `json:"-"` // [DEFAULT]auth_strategy: keystone instead of noauth
+}
+
+// Keystone is what an Ironic must know to check tokens, and those who ask it to get past.
+type Keystone struct {
+	URL            string
+	User, Password string // of an account with the role service in the project service, by which Ironic checks tokens
+	AdminToken     string // with every right on the system
 }
 
 // User and Password are the one account of an Ironic that runs with Options.HTTPBasic.
@@ -55,8 +64,11 @@ func writeConf(r Release, program, dir, apiURL, httpURL, port string, s *Stubs, 
 		fmt.Fprintf(&b, "[%s]\n%s\n", name, strings.Join(lines, "\n"))
 	}
 	auth := "noauth"
-	if o.HTTPBasic {
+	switch {
+	case o.HTTPBasic:
 		auth = "http_basic"
+	case o.Keystone != nil:
+		auth = "keystone"
 	}
 	boot, inspect := "ipxe,pxe,fake", "inspector,no-inspect"
 	if r != Release21 {
@@ -65,6 +77,7 @@ func writeConf(r Release, program, dir, apiURL, httpURL, port string, s *Stubs, 
 	section("DEFAULT",
 		"auth_strategy = "+auth,
 		"http_basic_auth_user_file = "+dir+"/htpasswd",
+		fmt.Sprintf("rbac_service_role_elevated_access = %t", o.Keystone != nil),
 		"rpc_transport = none",
 		"host = 127.0.0.1",
 		"state_path = "+dir+"/state",
@@ -88,6 +101,13 @@ func writeConf(r Release, program, dir, apiURL, httpURL, port string, s *Stubs, 
 		"enabled_storage_interfaces = noop,external",
 	)
 	section("api", "host_ip = 127.0.0.1", "port = "+port, "public_endpoint = "+apiURL, "api_workers = 1")
+	if k := o.Keystone; k != nil {
+		section("keystone_authtoken", "auth_type = password", "auth_url = "+k.URL, "www_authenticate_uri = "+k.URL,
+			"username = "+k.User, "password = "+k.Password, "project_name = service",
+			"user_domain_name = Default", "project_domain_name = Default",
+			"http_request_max_retries = 0", // without Keystone the answer is 503 in any case
+			"token_cache_time = 1")         // seconds; after that a revoked token is refused
+	}
 	section("service_catalog", "auth_type = none", "endpoint_override = "+apiURL)
 	section("database", "connection = sqlite:///"+dir+"/ironic.sqlite?timeout=60")
 	section("oslo_concurrency", "lock_path = "+dir+"/lock")

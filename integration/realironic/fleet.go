@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/ironic-edge/ironic-edge/integration/daemon"
 )
 
 // Case is one node of the fleet: what it is made of and how it gets where it is.
@@ -94,7 +96,7 @@ func remove(ctx context.Context, i *Ironic, name string) error {
 	i.Stubs.forget(uuid)
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	return poll(ctx, pollInterval, func() (bool, error) {
+	return daemon.Poll(ctx, pollInterval, func() (bool, error) {
 		return i.API.do(ctx, http.MethodDelete, "/v1/nodes/"+uuid, nil, nil) == nil, nil
 	})
 }

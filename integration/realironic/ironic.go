@@ -6,21 +6,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/ironic-edge/ironic-edge/integration/daemon"
 )
 
-const (
-	startTimeout = 90 * time.Second // 4 to 16 s on an idle machine
-	stopTimeout  = 20 * time.Second
-)
+const startTimeout = 90 * time.Second // 4 to 16 s on an idle machine
 
 // Ironic is one running Ironic: its API and its only conductor.
 type Ironic struct {
@@ -35,8 +32,7 @@ type Ironic struct {
 
 	dir    string
 	files  *httptest.Server
-	cmd    *exec.Cmd
-	exited chan struct{}
+	daemon *daemon.Daemon
 	API    *API
 }
 
@@ -48,13 +44,13 @@ func Start(ctx context.Context, r Release, dir string, o Options) (*Ironic, erro
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := daemon.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	i := &Ironic{Release: r, Options: o, URL: "http://127.0.0.1:" + port, HTTPRoot: filepath.Join(dir, "http"),
 		Log: filepath.Join(dir, "ironic.log"), dir: dir, Stubs: newStubs()}
-	i.API = newAPI(i.URL, o.HTTPBasic)
+	i.API = newAPI(i.URL, o)
 	i.files = httptest.NewServer(http.FileServer(http.Dir(i.HTTPRoot)))
 	i.HTTPURL = i.files.URL
 	if i.Conf, err = writeConf(r, ironic, dir, i.URL, i.HTTPURL, port, i.Stubs, o); err != nil {
@@ -62,7 +58,7 @@ func Start(ctx context.Context, r Release, dir string, o Options) (*Ironic, erro
 	}
 	out, err := exec.CommandContext(ctx, dbsync, "--config-file", i.Conf, "create_schema").CombinedOutput()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("create schema of ironic %s: %w: %s", r, err, tail(string(out))), i.Stop())
+		return nil, errors.Join(fmt.Errorf("create schema of ironic %s: %w: %s", r, err, daemon.Tail(string(out))), i.Stop())
 	}
 	if err := i.run(ctx, ironic); err != nil {
 		return nil, errors.Join(err, i.Stop())
@@ -91,33 +87,16 @@ func (i *Ironic) Stop() error {
 }
 
 func (i *Ironic) run(ctx context.Context, program string) error {
-	out, err := os.OpenFile(filepath.Join(i.dir, "output"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	i.cmd = exec.Command(program, "--config-file", i.Conf)
-	i.cmd.Stdout, i.cmd.Stderr = out, out
-	// Its own group, for the conductor forks.
-	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := i.cmd.Start(); err != nil {
+	var err error
+	// It forks the conductor.
+	if i.daemon, err = daemon.Start(exec.Command(program, "--config-file", i.Conf), filepath.Join(i.dir, "output")); err != nil {
 		return fmt.Errorf("start ironic %s: %w", i.Release, err)
 	}
-	i.exited = make(chan struct{})
-	go func() {
-		_ = i.cmd.Wait() // how it ended is in its log
-		close(i.exited)
-	}()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	err = poll(ctx, 100*time.Millisecond, func() (bool, error) {
-		select {
-		case <-i.exited:
-			return false, errors.New("the process ended")
-		default:
-		}
+	err = i.daemon.WaitUntil(ctx, func() bool {
 		var drivers struct{ Drivers []struct{ Name string } }
-		return i.API.get(ctx, "/v1/drivers", &drivers) == nil && len(drivers.Drivers) > 0, nil
+		return i.API.get(ctx, "/v1/drivers", &drivers) == nil && len(drivers.Drivers) > 0
 	})
 	if err != nil {
 		return fmt.Errorf("start ironic %s: %w: %s", i.Release, err, i.LogTail())
@@ -127,25 +106,9 @@ func (i *Ironic) run(ctx context.Context, program string) error {
 
 // kill ends the process group that run started.
 func (i *Ironic) kill() error {
-	if i.cmd == nil || i.exited == nil {
-		return nil
+	if err := i.daemon.Kill(); err != nil {
+		return fmt.Errorf("ironic %s: %w", i.Release, err)
 	}
-	select {
-	case <-i.exited:
-	default:
-		if err := syscall.Kill(-i.cmd.Process.Pid, syscall.SIGTERM); err != nil {
-			return fmt.Errorf("stop ironic %s: %w", i.Release, err)
-		}
-		select {
-		case <-i.exited:
-		case <-time.After(stopTimeout):
-		}
-	}
-	// What holds a download or ignored the first signal.
-	if err := syscall.Kill(-i.cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("kill ironic %s: %w", i.Release, err)
-	}
-	<-i.exited
 	return nil
 }
 
@@ -157,17 +120,9 @@ func (i *Ironic) LogTail() string {
 		if err != nil {
 			continue
 		}
-		fmt.Fprintf(&s, "\n%s: %s", filepath.Base(name), tail(string(b)))
+		fmt.Fprintf(&s, "\n%s: %s", filepath.Base(name), daemon.Tail(string(b)))
 	}
 	return s.String()
-}
-
-func tail(s string) string {
-	const most = 4000
-	if len(s) > most {
-		s = s[len(s)-most:]
-	}
-	return s
 }
 
 // programs are the paths of a release's ironic and ironic-dbsync.
@@ -191,31 +146,4 @@ func programs(r Release) (ironic, dbsync string, err error) {
 		}
 	}
 	return ironic, dbsync, nil
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
-}
-
-// poll calls done every interval until it says so, fails, or ctx ends.
-func poll(ctx context.Context, interval time.Duration, done func() (bool, error)) error {
-	t := time.NewTicker(interval)
-	defer t.Stop()
-	for {
-		ok, err := done()
-		if ok || err != nil {
-			return err
-		}
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }

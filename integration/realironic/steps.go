@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/ironic-edge/ironic-edge/integration/daemon"
 )
 
 // step is one move of a node on its way. The steps of a case read from top to bottom like an operator's session.
@@ -50,7 +52,7 @@ func held(want, image string) step {
 // wait polls until the node is in the state and done says so. A failure that is not wanted ends it at once.
 func (n *Node) wait(ctx context.Context, want string, each func(context.Context) error, done func(state) bool) error {
 	var last state
-	err := poll(ctx, pollInterval, func() (bool, error) {
+	err := daemon.Poll(ctx, pollInterval, func() (bool, error) {
 		var err error
 		if last, err = n.state(ctx); err != nil {
 			return false, err

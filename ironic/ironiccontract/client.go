@@ -138,25 +138,33 @@ func (c *contract) testCredentials(t *testing.T) {
 	}
 	wantStatus(t, c.request(t, http.MethodGet, "/v1/lookup", nil), http.StatusBadRequest)
 	wantStatus(t, c.request(t, http.MethodPost, "/v1/heartbeat/"+nobodyUUID, object{"callback_url": callback}), http.StatusNotFound)
-	if c.Auth.Kind != basic {
+	challenge, others := "Basic ", []ironic.Auth{{Kind: "none"}}
+	give := func(r *http.Request, secret string) { r.SetBasicAuth(c.Auth.Username, secret) }
+	switch c.Auth.Kind {
+	case basic:
+		wrong := c.Auth
+		wrong.Password = "wrong"
+		others = append(others, wrong, ironic.Auth{Kind: basic, Username: "nobody", Password: c.Auth.Password})
+	case cloud:
+		challenge = "Keystone uri="
+		give = func(r *http.Request, secret string) { r.Header.Set(headerToken, secret) }
+	default:
 		wantStatus(t, c.request(t, http.MethodGet, private[0], nil), http.StatusOK)
 		return
 	}
-	for _, password := range []string{"", "wrong"} {
+	for _, secret := range []string{"", "wrong"} {
 		for _, path := range private {
 			r := c.request(t, http.MethodGet, path, nil)
-			if password != "" {
-				r.SetBasicAuth(c.Auth.Username, password)
+			if secret != "" {
+				give(r, secret)
 			}
 			a := wantStatus(t, r, http.StatusUnauthorized)
-			if !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Basic ") {
+			if !strings.HasPrefix(a.header.Get("WWW-Authenticate"), challenge) {
 				t.Errorf("%s: challenge %q", a.asked, a.header.Get("WWW-Authenticate"))
 			}
 		}
 	}
-	wrong := c.Auth
-	wrong.Password = "wrong"
-	for _, auth := range []ironic.Auth{wrong, {Kind: "none"}, {Kind: basic, Username: "nobody", Password: c.Auth.Password}} {
+	for _, auth := range others {
 		client := newClient(t, c.URL, auth)
 		_, err := client.NodeByMAC(t.Context(), plainMAC)
 		wantError(t, err, ironic.ErrUnavailable, "unauthorized")

@@ -18,8 +18,10 @@ import (
 type Target struct {
 	// URL is that of the API, without /v1.
 	URL string
-	// Auth is what the API wants from those who ask; its Kind is none or http_basic.
+	// Auth is what the API wants from those who ask.
 	Auth ironic.Auth
+	// Token is one of Keystone's for the same account, which the tests' own requests carry, where Auth.Kind is cloud.
+	Token string
 	// Images is the URL below which the conductor, if there is one, finds every image.
 	Images string
 	// Create makes a node with all that belongs to it, and brings it into its provision state. What only a conductor
@@ -28,8 +30,11 @@ type Target struct {
 	Create func(context.Context, ironictest.Node) error
 }
 
-// basic is the Kind of ironic.Auth that the tests know besides none.
-const basic = "http_basic"
+// The kinds of ironic.Auth besides none.
+const (
+	basic = "http_basic"
+	cloud = "cloud"
+)
 
 // contract is one run.
 type contract struct {

@@ -17,6 +17,7 @@ const (
 	headerVersion    = "X-OpenStack-Ironic-API-Version"
 	headerMinVersion = "X-OpenStack-Ironic-API-Minimum-Version"
 	headerMaxVersion = "X-OpenStack-Ironic-API-Maximum-Version"
+	headerToken      = "X-Auth-Token"
 
 	noVersion = "" // no header
 	latest    = "latest"
@@ -45,8 +46,11 @@ func (c *contract) do(t *testing.T, method, path, version string, body any) answ
 	if version != noVersion {
 		r.Header.Set(headerVersion, version)
 	}
-	if c.Auth.Username != "" {
+	switch c.Auth.Kind {
+	case basic:
 		r.SetBasicAuth(c.Auth.Username, c.Auth.Password)
+	case cloud:
+		r.Header.Set(headerToken, c.Token)
 	}
 	return send(t, r)
 }

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package origin asks HTTP servers for the bytes that a cache keeps, and believes none of them.
+//
+// A Client is the way to all origins: its connections, the list of those that may be asked, and the line that all
+// transfers share. A Source is one URL and implements cache.Origin. It promises of every Part that
+//
+//   - its bytes are of the place that was asked for, or of the whole representation, and the part says which;
+//   - its body ends with an error when it ends early, and when no byte has come for a while;
+//   - it is of the representation that was asked for, as far as validators can tell;
+//   - nobody on the way has encoded it, and, if the client is told to look, it is no web page that stands in for it.
+//
+// An answer of which that cannot be said is a *cache.OriginError. Redirects are followed here, since UEFI firmware does
+// not, and only to origins that are allowed; credentials do not go with them. No error's text holds a query or a
+// password: in a signed URL the query is the whole secret.
+//
+// The package keeps nothing, decides nothing about freshness, and tries nothing twice but a range of what turns out to be
+// empty, and what net/http repeats because a kept connection had been closed meanwhile. It does not look at addresses: an
+// origin in a private network is the usual case, so what may be asked is a matter of names.
+package origin

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shared
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ironic-edge/ironic-edge/cache/disk"
+	"github.com/ironic-edge/ironic-edge/cache/rules"
+)
+
+// Failure is a request that could not be answered, of which nothing was written yet.
+type Failure struct {
+	Status     int
+	Reason     string
+	RetryAfter time.Duration // 0: not known
+	Err        error
+}
+
+func (f *Failure) Error() string { return f.Reason }
+func (f *Failure) Unwrap() error { return f.Err }
+
+// headerPatience is how long a client waits for the length of an object. UEFI's HTTP Boot gives up after five seconds.
+const headerPatience = 4500 * time.Millisecond
+
+// answer gives out a kept answer, and releases its object.
+func (c *Cache) answer(w http.ResponseWriter, r *http.Request, t *Target, o *disk.Object, k kept, s status) error {
+	request := t.request(r)
+	outcome := rules.Evaluate(request, k.Response)
+	if outcome == rules.Ranges || r.Method == http.MethodHead {
+		o = c.leases.hold(r, t.Key, o, outcome == rules.Ranges)
+	}
+	c.resume(t, o)
+	now := time.Now()
+	header := w.Header()
+	if outcome == rules.NotModified {
+		defer o.Release()
+		maps.Copy(header, k.Response.NotModified(now))
+		s.set(header)
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), headerPatience)
+	size := o.Size()
+	var err error
+	if size < 0 && (outcome == rules.Ranges || r.Method == http.MethodHead) {
+		size, err = o.AwaitSize(ctx)
+	}
+	cancel()
+	if err != nil {
+		o.Release()
+		if r.Context().Err() != nil {
+			return r.Context().Err()
+		}
+		return c.failure(err)
+	}
+	reader := disk.NewReader(r.Context(), o)
+	defer reader.Close()
+	maps.Copy(header, k.Response.Served(now))
+	header.Del("Content-Length")
+	s.set(header)
+	if _, ok := header["Content-Type"]; !ok {
+		header["Content-Type"] = nil // so that nobody guesses
+	}
+	if k.Response.Status != http.StatusOK || size < 0 {
+		return writeAll(w, r, k.Response.Status, size, reader)
+	}
+	plain := new(http.Request)
+	*plain = *r
+	plain.Header = http.Header{}
+	if outcome == rules.Ranges {
+		plain.Header["Range"] = r.Header["Range"]
+	}
+	checked := &checkedWriter{ResponseWriter: w}
+	http.ServeContent(checked, plain, "", time.Time{}, reader)
+	if err := reader.Err(); err != nil || checked.err != nil {
+		panic(http.ErrAbortHandler) // the only way to say that this was not all
+	}
+	return nil
+}
+
+// resume goes on to fill an object that a restart or a long outage left incomplete.
+func (c *Cache) resume(t *Target, o *disk.Object) {
+	if filling, _ := o.Filling(); !filling && !o.Whole() {
+		c.store.Resume(o, t.Upstream)
+	}
+}
+
+// writeAll writes an answer that has no ranges.
+func writeAll(w http.ResponseWriter, r *http.Request, status int, size int64, reader io.Reader) error {
+	if size >= 0 {
+		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	}
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead || !bodyAllowed(status) {
+		return nil
+	}
+	if _, err := io.Copy(w, reader); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+func bodyAllowed(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// checkedWriter remembers that a client could not be written to.
+type checkedWriter struct {
+	http.ResponseWriter
+	err error
+}
+
+func (w *checkedWriter) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.note(err)
+	return n, err
+}
+
+// ReadFrom lets the connection below use sendfile.
+func (w *checkedWriter) ReadFrom(r io.Reader) (int64, error) {
+	n, err := io.Copy(w.ResponseWriter, r)
+	w.note(err)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *checkedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *checkedWriter) note(err error) {
+	if err != nil && w.err == nil && !errors.Is(err, http.ErrBodyNotAllowed) {
+		w.err = err
+	}
+}
+
+// status is how a request was answered, for Cache-Status (RFC 9211).
+type status struct {
+	hit       bool
+	stored    bool // it came for this request
+	collapsed bool
+	validated bool
+	failed    bool // the origin did not answer, or failed
+	passed    bool
+	ttl       time.Duration
+	reason    rules.Reason
+}
+
+func (s status) set(header http.Header) {
+	var b strings.Builder
+	b.WriteString("ironic-edge")
+	switch {
+	case s.hit:
+		b.WriteString("; hit; ttl=" + strconv.FormatInt(int64(s.ttl/time.Second), 10))
+	case s.failed:
+		b.WriteString("; hit; ttl=" + strconv.FormatInt(int64(s.ttl/time.Second), 10) + "; detail=origin-failed")
+	default:
+		b.WriteString("; fwd=" + s.reason.Forwarded())
+		if s.validated {
+			b.WriteString("; fwd-status=304")
+		}
+		if s.stored {
+			b.WriteString("; stored")
+		}
+		if s.collapsed {
+			b.WriteString("; collapsed")
+		}
+	}
+	header.Set("Cache-Status", b.String())
+}

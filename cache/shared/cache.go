@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shared
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ironic-edge/ironic-edge/cache"
+	"github.com/ironic-edge/ironic-edge/cache/disk"
+	"github.com/ironic-edge/ironic-edge/cache/rules"
+)
+
+// Upstream is the origin of one target.
+type Upstream interface {
+	cache.Origin
+	// Fetch puts a client's GET: the fields of the client that go on, conditions of ours, and the bytes that are wanted
+	// first. An answer of any status is a part; an error is a line that broke, or an answer that lies.
+	Fetch(ctx context.Context, header http.Header, ask cache.Ask) (*cache.Part, error)
+}
+
+// Target is what a request is for.
+type Target struct {
+	// Key names the target in the store. It holds no secret, nor anything else that differs for one content.
+	Key string
+	// URL is the target as the origin knows it.
+	URL *url.URL
+	// Upstream is asked for it.
+	Upstream Upstream
+	// Digest of the content, if it is known beforehand.
+	Digest *cache.Digest
+	// Policy is the operator's.
+	Policy rules.Policy
+	// Private is a target whose clients have no say in how it is got: their headers do not go to the origin, nor do
+	// their wishes about caching count. Images are that.
+	Private bool
+	// Whole asks the origin for all of it at once: no range is put to it before it is known to be large.
+	Whole bool
+}
+
+// Cache is a shared cache. It may be used by many goroutines at once.
+type Cache struct {
+	store  *disk.Store
+	log    *slog.Logger
+	block  int64
+	leases leases
+
+	ctx   context.Context // of questions to origins, which outlive who asked
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+
+	mu      sync.Mutex
+	kept    map[string][]kept // by Target.Key
+	pending map[string]*fetch
+}
+
+// kept is an answer in the store.
+type kept struct {
+	key string // of the store
+	rules.Variant
+}
+
+// New returns a cache with what the store has. Close ends it; the store is the caller's.
+func New(store *disk.Store, log *slog.Logger) *Cache {
+	c := &Cache{store: store, log: log, block: store.Block(), kept: make(map[string][]kept), pending: make(map[string]*fetch)}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	for key, info := range store.Infos() {
+		var k = kept{key: key}
+		if err := json.Unmarshal(info, &k.Variant); err != nil || k.Response.Status == 0 {
+			store.RemoveKey(key)
+			continue
+		}
+		name, _, _ := strings.Cut(key, separator)
+		c.kept[name] = append(c.kept[name], k)
+	}
+	return c
+}
+
+// separator stands between a target's key and its variant's in the store.
+const separator = "\x00"
+
+// Close ends the questions to origins and waits for them.
+func (c *Cache) Close() {
+	c.stop()
+	c.tasks.Wait()
+	c.leases.close()
+}
+
+// variants returns what is kept of a target.
+func (c *Cache) variants(key string) ([]kept, []rules.Variant) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := slices.Clone(c.kept[key])
+	variants := make([]rules.Variant, len(all))
+	for i, k := range all {
+		variants[i] = k.Variant
+	}
+	return all, variants
+}
+
+// remember puts an answer among those that are kept, in the place of the one with the same key.
+func (c *Cache) remember(target string, k kept) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := slices.Clone(c.kept[target])
+	if i := slices.IndexFunc(all, func(other kept) bool { return other.key == k.key }); i >= 0 {
+		all[i] = k
+	} else {
+		all = append(all, k)
+	}
+	c.kept[target] = all
+}
+
+// forget drops an answer.
+func (c *Cache) forget(target, key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := slices.DeleteFunc(slices.Clone(c.kept[target]), func(k kept) bool { return k.key == key })
+	if len(all) == 0 {
+		delete(c.kept, target)
+		return
+	}
+	c.kept[target] = all
+}
+
+// Purge removes what is kept of a target, and reports whether there was anything.
+func (c *Cache) Purge(target string) bool {
+	c.mu.Lock()
+	all := c.kept[target]
+	delete(c.kept, target)
+	c.mu.Unlock()
+	for _, k := range all {
+		c.store.RemoveKey(k.key)
+	}
+	return len(all) > 0
+}
+
+// Serve answers a GET or HEAD. An error means that nothing was written yet: it is a *Failure, or the client's own end.
+func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, t *Target) error {
+	request := t.request(r)
+	alone := false
+	for {
+		all, variants := c.variants(t.Key)
+		i := rules.Choose(variants, request.Header)
+		var stored *rules.Response
+		if i >= 0 {
+			stored = &variants[i].Response
+		}
+		decision := t.Policy.Decide(request.Header, stored, time.Now())
+		switch decision.Verdict {
+		case rules.Unsatisfiable:
+			return &Failure{Status: http.StatusGatewayTimeout, Reason: "only-if-cached"}
+		case rules.Fresh, rules.Stale:
+			if rules.Evaluate(request, *stored) == rules.Origins {
+				return c.forward(w, r, t, request)
+			}
+			o, _ := c.store.Get(all[i].key)
+			if o == nil { // evicted
+				c.forget(t.Key, all[i].key)
+				continue
+			}
+			if decision.Verdict == rules.Stale {
+				c.renew(t, request)
+			}
+			return c.answer(w, r, t, o, all[i], status{hit: true, ttl: decision.TTL, reason: decision.Reason})
+		}
+		if stored != nil && rules.Evaluate(request, *stored) == rules.Origins {
+			return c.forward(w, r, t, request)
+		}
+		result, shared := c.ask(r, t, request, alone)
+		switch {
+		case result.err != nil && r.Context().Err() != nil:
+			return r.Context().Err()
+		case (result.err != nil || rules.Failed(result.status())) && decision.IfError:
+			if o, _ := c.store.Get(all[i].key); o != nil {
+				result.discard()
+				return c.answer(w, r, t, o, all[i], status{ttl: decision.TTL, reason: decision.Reason, failed: true})
+			}
+			if result.err != nil {
+				return c.failure(result.err)
+			}
+		case result.err != nil:
+			return c.failure(result.err)
+		}
+		if result.part != nil {
+			return c.pass(w, r, t, request, result.part, decision.Reason)
+		}
+		if result.key == "" { // what came was for another client
+			alone = true
+			continue
+		}
+		k, ok := c.find(t.Key, result.key)
+		o, _ := c.store.Get(result.key)
+		if o == nil || !ok || !k.Matches(request.Header) {
+			if o != nil {
+				o.Release()
+			}
+			alone = true
+			continue
+		}
+		return c.answer(w, r, t, o, k, status{reason: decision.Reason, collapsed: shared, validated: result.validated, stored: !result.validated})
+	}
+}
+
+func (c *Cache) find(target, key string) (kept, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.kept[target]
+	i := slices.IndexFunc(all, func(k kept) bool { return k.key == key })
+	if i < 0 {
+		return kept{}, false
+	}
+	return all[i], true
+}
+
+// request is what of a client's request counts.
+func (t *Target) request(r *http.Request) rules.Request {
+	request := rules.Request{Method: r.Method, URL: t.URL, Header: r.Header}
+	if t.Private {
+		request.Header = http.Header{}
+		for _, name := range []string{"Range", "If-Range", "If-None-Match", "If-Modified-Since"} {
+			if v := r.Header[name]; len(v) > 0 {
+				request.Header[name] = v
+			}
+		}
+	}
+	return request
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shared
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/ironic-edge/ironic-edge/cache"
+	"github.com/ironic-edge/ironic-edge/cache/disk"
+	"github.com/ironic-edge/ironic-edge/cache/rules"
+)
+
+// firstBlocks is how many blocks are asked for first: enough to learn what there is, and not so many that the fill is
+// bound to one transfer.
+const firstBlocks = 8
+
+// result is what a question to an origin came to.
+type result struct {
+	key       string      // of the store: the answer is kept there
+	validated bool        // by a 304
+	part      *cache.Part // the answer, to be passed through by the one who asked; nil for all others
+	err       error
+}
+
+func (r *result) status() int {
+	if r.part == nil {
+		return 0
+	}
+	return r.part.Status
+}
+
+func (r *result) discard() {
+	if r.part != nil {
+		_ = r.part.Body.Close()
+	}
+}
+
+// fetch is a question under way.
+type fetch struct {
+	done   chan struct{}
+	result result // set when done is closed, but for its part
+
+	mu   sync.Mutex
+	part *cache.Part
+	left bool // who asked has gone
+}
+
+// ask puts the question to the origin, or waits for the answer to the same question of another client, unless this one
+// is to ask alone. It reports whether the question was another's.
+func (c *Cache) ask(r *http.Request, t *Target, request rules.Request, alone bool) (result, bool) {
+	c.mu.Lock()
+	f, shared := c.pending[t.Key]
+	if !shared || alone {
+		shared = false
+		f = &fetch{done: make(chan struct{})}
+		if !alone {
+			c.pending[t.Key] = f
+		}
+		c.tasks.Go(func() { c.run(f, r.Context(), t, request) })
+	}
+	c.mu.Unlock()
+	select {
+	case <-f.done:
+		result := f.result
+		if !shared {
+			result.part = f.part
+		}
+		return result, shared
+	case <-r.Context().Done():
+		if !shared {
+			f.leave()
+		}
+		return result{err: r.Context().Err()}, shared
+	}
+}
+
+// leave closes what nobody will take.
+func (f *fetch) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left = true
+	if f.part != nil {
+		_ = f.part.Body.Close()
+	}
+}
+
+// run puts the question. Its context is not the client's: others wait for the answer, too.
+func (c *Cache) run(f *fetch, client context.Context, t *Target, request rules.Request) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(client))
+	ended := context.AfterFunc(c.ctx, stop)
+	f.result = c.fetch(ctx, t, request)
+	part := f.result.part
+	f.result.part = nil
+	if part != nil { // its body lives as long as its context
+		part.Body = &ownedBody{part.Body, func() { ended(); stop() }}
+	} else if f.result.key == "" {
+		ended()
+		stop()
+	}
+	f.mu.Lock()
+	f.part = part
+	if f.left && part != nil {
+		_ = part.Body.Close()
+	}
+	f.mu.Unlock()
+	c.mu.Lock()
+	if c.pending[t.Key] == f {
+		delete(c.pending, t.Key)
+	}
+	c.mu.Unlock()
+	close(f.done)
+}
+
+// renew asks the origin behind the client's back.
+func (c *Cache) renew(t *Target, request rules.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, running := c.pending[t.Key]; running {
+		return
+	}
+	f := &fetch{done: make(chan struct{}), left: true}
+	c.pending[t.Key] = f
+	c.tasks.Go(func() { c.run(f, context.Background(), t, request) })
+}
+
+// fetch asks the origin about a target: whether what is kept is still right, if anything is, or for it.
+func (c *Cache) fetch(ctx context.Context, t *Target, request rules.Request) result {
+	all, variants := c.variants(t.Key)
+	chosen := rules.Choose(variants, request.Header)
+	header, conditional := rules.Revalidation(request.Header, variants, chosen)
+	if t.Private {
+		removeClient(header)
+	}
+	ask := cache.Ask{}
+	if !t.Whole {
+		ask.Length = firstBlocks * c.block
+		if !conditional {
+			ask.First = c.wantedFirst(request.Header)
+		}
+	}
+	part, err := t.Upstream.Fetch(ctx, header, ask)
+	if err != nil {
+		return result{err: err}
+	}
+	if part.Status != http.StatusNotModified {
+		return c.keep(t, request, part)
+	}
+	_ = part.Body.Close()
+	news := rules.Response{Status: part.Status, Header: part.Header, Asked: part.Asked, Answered: part.Answered}
+	confirmed := rules.Confirmed(variants, news)
+	if !conditional || len(confirmed) == 0 {
+		return c.unconditional(ctx, t, request, ask)
+	}
+	for _, i := range confirmed {
+		k := all[i]
+		k.Response = k.Response.Updated(news)
+		c.write(t.Key, k)
+	}
+	return result{key: all[confirmed[0]].key, validated: true}
+}
+
+// unconditional asks again, for an answer to a question that cannot be misunderstood.
+func (c *Cache) unconditional(ctx context.Context, t *Target, request rules.Request, ask cache.Ask) result {
+	header, _ := rules.Revalidation(request.Header, nil, -1)
+	if t.Private {
+		removeClient(header)
+	}
+	part, err := t.Upstream.Fetch(ctx, header, ask)
+	if err == nil && part.Status == http.StatusNotModified {
+		_ = part.Body.Close()
+		err = &cache.OriginError{Status: http.StatusBadGateway, Reason: "304 to a request without conditions"}
+	}
+	if err != nil {
+		return result{err: err}
+	}
+	return c.keep(t, request, part)
+}
+
+// removeClient leaves of a request's header what is ours.
+func removeClient(header http.Header) {
+	for name := range header {
+		if name != "If-None-Match" && name != "If-Modified-Since" {
+			delete(header, name)
+		}
+	}
+}
+
+// wantedFirst is the beginning of the block that a client waits for: the first byte of its range.
+func (c *Cache) wantedFirst(header http.Header) int64 {
+	span, ok := strings.CutPrefix(header.Get("Range"), "bytes=")
+	if !ok || header.Get("If-Range") != "" {
+		return 0
+	}
+	first, _, _ := strings.Cut(span, "-")
+	n, err := strconv.ParseInt(strings.TrimSpace(first), 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n - n%c.block
+}
+
+// write puts what is said of a kept answer into the store.
+func (c *Cache) write(target string, k kept) {
+	o, _ := c.store.Get(k.key)
+	if o == nil {
+		c.forget(target, k.key)
+		return
+	}
+	defer o.Release()
+	info, err := json.Marshal(k.Variant)
+	if err != nil {
+		return // strings and times
+	}
+	c.remember(target, k)
+	c.store.SetKey(k.key, info, o)
+}
+
+// failure is the error to be shown for an origin that did not give an answer.
+func (c *Cache) failure(err error) error {
+	var answer *cache.OriginError
+	switch {
+	case errors.As(err, &answer):
+		return &Failure{Status: answer.Status, Reason: answer.Reason, RetryAfter: answer.RetryAfter, Err: err}
+	case errors.Is(err, disk.ErrClosed):
+		return &Failure{Status: http.StatusServiceUnavailable, Reason: "closing", Err: err}
+	}
+	return &Failure{Status: http.StatusServiceUnavailable, Reason: "no answer", Err: err}
+}

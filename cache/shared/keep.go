@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shared
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/ironic-edge/ironic-edge/cache"
+	"github.com/ironic-edge/ironic-edge/cache/disk"
+	"github.com/ironic-edge/ironic-edge/cache/rules"
+)
+
+// keep puts an answer into the store if it may be kept and fits, and hands it on otherwise.
+func (c *Cache) keep(t *Target, request rules.Request, part *cache.Part) result {
+	asked := request
+	asked.Method = http.MethodGet
+	response := whole(part)
+	vary, _ := rules.Vary(response.Header)
+	k := kept{key: t.Key, Variant: rules.Variant{Response: response.Stored(), Selecting: rules.Selecting(vary, request.Header)}}
+	if len(vary) > 0 {
+		k.key += separator + rules.VariantKey(vary, request.Header)
+	}
+	if ok, reason := rules.Storable(asked, response); !ok || reason != "" || part.Status >= http.StatusInternalServerError && rules.Failed(part.Status) && !explicitlyKept(response) {
+		c.drop(t, request, part)
+		return result{part: part}
+	}
+	info, err := json.Marshal(k.Variant)
+	if err != nil {
+		return result{part: part}
+	}
+	identity := t.identity(part)
+	if o := c.store.Find(identity); o != nil { // the same bytes under another name
+		defer o.Release()
+		_ = part.Body.Close()
+		c.store.SetKey(k.key, info, o)
+		c.remember(t.Key, k)
+		return result{key: k.key}
+	}
+	o, err := c.store.Create(disk.New{Key: k.key, Info: info, Identity: identity, Digest: t.Digest, Origin: t.Upstream, Part: part})
+	if err != nil {
+		return result{part: part}
+	}
+	o.Release()
+	c.remember(t.Key, k)
+	return result{key: k.key}
+}
+
+// explicitlyKept reports whether the origin itself gave an error a lifetime.
+func explicitlyKept(r rules.Response) bool {
+	return rules.Policy{}.Decide(http.Header{}, &r, r.Answered).Verdict == rules.Fresh
+}
+
+// drop removes what an answer that is not kept has made wrong: the older one that it takes the place of.
+func (c *Cache) drop(t *Target, request rules.Request, part *cache.Part) {
+	if part.Status >= http.StatusInternalServerError {
+		return // that one may stand in for it
+	}
+	all, variants := c.variants(t.Key)
+	if i := rules.Choose(variants, request.Header); i >= 0 {
+		c.forget(t.Key, all[i].key)
+		c.store.RemoveKey(all[i].key)
+	}
+}
+
+// whole is the answer that a part is the beginning, or a piece, of.
+func whole(part *cache.Part) rules.Response {
+	r := rules.Response{Status: part.Status, Header: part.Header.Clone(), Asked: part.Asked, Answered: part.Answered}
+	if part.Status == http.StatusPartialContent {
+		r.Status = http.StatusOK
+		r.Header.Del("Content-Range")
+		r.Header.Del("Content-Length")
+	}
+	if part.Size >= 0 {
+		r.Header.Set("Content-Length", strconv.FormatInt(part.Size, 10))
+	}
+	return r
+}
+
+// identity names the bytes that an answer is of: by their digest, or by the origin, a strong entity tag and the length.
+// Empty: equal answers need not be of equal bytes.
+func (t *Target) identity(part *cache.Part) string {
+	if part.Status != http.StatusOK && part.Status != http.StatusPartialContent {
+		return ""
+	}
+	if t.Digest != nil {
+		return t.Digest.String()
+	}
+	if tag := part.Validator.ETag; tag != "" && part.Validator.Strong() && part.Size >= 0 {
+		return fmt.Sprintf("%s://%s %s %d", t.URL.Scheme, t.URL.Host, tag, part.Size)
+	}
+	return ""
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shared
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/ironic-edge/ironic-edge/cache"
+	"github.com/ironic-edge/ironic-edge/cache/rules"
+)
+
+// pass gives out an answer that is not kept. Of one that came in part the rest is fetched as the client reads.
+func (c *Cache) pass(w http.ResponseWriter, r *http.Request, t *Target, request rules.Request, part *cache.Part, reason rules.Reason) error {
+	response := whole(part)
+	header := w.Header()
+	maps.Copy(header, rules.Forward(response.Header))
+	header.Del("Content-Length")
+	status{reason: reason}.set(header)
+	if _, ok := header["Content-Type"]; !ok {
+		header["Content-Type"] = nil
+	}
+	body := newThrough(r.Context(), t.Upstream, part)
+	defer body.Close()
+	if rules.Evaluate(request, response) == rules.NotModified {
+		maps.Copy(header, response.NotModified(time.Now()))
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	if response.Status != http.StatusOK || part.Size < 0 {
+		return writeAll(w, r, response.Status, part.Size, body)
+	}
+	plain := new(http.Request)
+	*plain = *r
+	plain.Header = http.Header{}
+	if part.Ranges && rules.Evaluate(request, response) == rules.Ranges {
+		plain.Header["Range"] = r.Header["Range"]
+	}
+	checked := &checkedWriter{ResponseWriter: w}
+	http.ServeContent(checked, plain, "", time.Time{}, body)
+	if body.err != nil || checked.err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// forward puts a question whose conditions only the origin may judge, and passes on what comes.
+func (c *Cache) forward(w http.ResponseWriter, r *http.Request, t *Target, request rules.Request) error {
+	part, err := t.Upstream.Fetch(r.Context(), rules.Forward(request.Header), cache.Ask{})
+	if err != nil {
+		return c.failure(err)
+	}
+	defer part.Body.Close()
+	header := w.Header()
+	maps.Copy(header, rules.Forward(part.Header))
+	status{reason: rules.RequestNoCache}.set(header)
+	if part.Size >= 0 && bodyAllowed(part.Status) {
+		header.Set("Content-Length", strconv.FormatInt(part.Length, 10))
+	}
+	w.WriteHeader(part.Status)
+	if r.Method == http.MethodHead || !bodyAllowed(part.Status) {
+		return nil
+	}
+	if _, err := io.Copy(w, part.Body); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
