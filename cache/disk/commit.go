@@ -25,6 +25,11 @@ func (f *fill) finish() {
 	o.whole, o.state = true, nil
 	o.changedLocked()
 	o.mu.Unlock()
+	s.mu.Lock()
+	more := o.reserved - o.size // of an object whose end was not known until it came
+	s.used -= more
+	o.reserved -= more
+	s.mu.Unlock()
 	s.counters.filled.Add(1)
 	if err := s.commit(o); err != nil {
 		s.log.Warn("an object cannot be made to last; a restart checks it again", slog.String("object", o.id), slog.Any("error", err))
@@ -51,18 +56,11 @@ func (s *Store) commit(o *Object) error {
 		return err
 	}
 	s.mu.Lock()
-	if o.removed {
-		s.mu.Unlock()
-		return nil
-	}
 	o.mu.Lock()
 	o.durable = true
 	o.mu.Unlock()
-	side := o.sidecarLocked()
 	s.mu.Unlock()
-	o.saving.Lock()
-	defer o.saving.Unlock()
-	return writeSidecar(s.root, o.id, side, true)
+	return s.writeSidecar(o, true)
 }
 
 // maxQuarantine is how many bad objects are kept to be looked at.

@@ -47,7 +47,11 @@ func (s *Store) probe() error {
 	}
 	defer s.root.Remove(name + ".renamed")
 	defer f.Close()
-	if _, err := f.WriteAt([]byte{1}, far); err != nil {
+	_, err = f.WriteAt([]byte{1}, far)
+	if errors.Is(err, syscall.ENOSPC) {
+		return s.root.Rename(name, name+".renamed") // what is there can be read, and makes room when evicted
+	}
+	if err != nil {
 		return fmt.Errorf("writing: %w", err)
 	}
 	info, err := f.Stat()

@@ -36,7 +36,8 @@ type testOrigin struct {
 	tag      string
 	noRanges bool
 	noLength bool
-	cutAfter int // a body ends with an error after so many bytes; 0: never
+	size     int64 // that is said, if not 0
+	cutAfter int   // a body ends with an error after so many bytes; 0: never
 	gate     chan struct{}
 	asked    []cache.Ask
 	sent     int64
@@ -65,21 +66,26 @@ func (t *testOrigin) Open(ctx context.Context, ask cache.Ask) (*cache.Part, erro
 		first, last = 0, size
 	}
 	part := &cache.Part{First: first, Length: last - first, Size: size, Validator: now, Ranges: !t.noRanges, Status: 200, Header: http.Header{}}
+	if t.size != 0 {
+		part.Size = t.size
+	}
 	if t.noLength {
 		part.Length, part.Size = -1, -1
 	}
-	part.Body = &testBody{ctx: ctx, t: t, r: bytes.NewReader(t.content[first:last]), cut: t.cutAfter, gate: t.gate, of: int(last - first)}
+	ctx, cancel := context.WithCancel(ctx)
+	part.Body = &testBody{ctx: ctx, cancel: cancel, t: t, r: bytes.NewReader(t.content[first:last]), cut: t.cutAfter, gate: t.gate, of: int(last - first)}
 	return part, nil
 }
 
 type testBody struct {
-	ctx  context.Context
-	t    *testOrigin
-	r    io.Reader
-	cut  int
-	n    int
-	of   int
-	gate chan struct{}
+	ctx    context.Context
+	cancel context.CancelFunc
+	t      *testOrigin
+	r      io.Reader
+	cut    int
+	n      int
+	of     int
+	gate   chan struct{}
 }
 
 func (b *testBody) Read(p []byte) (int, error) {
@@ -107,7 +113,10 @@ func (b *testBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *testBody) Close() error { return nil }
+func (b *testBody) Close() error {
+	b.cancel()
+	return nil
+}
 
 func open(t testing.TB, dir string, change ...func(*Options)) *Store {
 	t.Helper()

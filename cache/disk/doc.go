@@ -20,10 +20,11 @@
 //
 // Format 1. Below objects/<first two digits of the id>/ an object has three files: <id>, its bytes, sparse; <id>.sums,
 // eight bytes for each block, a CRC-32C and the complement of it, zero for a block that is not there; and <id>.json, the
-// sidecar (sidecar). Its modification time is when the object was last used. Bad objects are moved to quarantine/. The
+// sidecar (sidecar), which ends with a CRC-32C of what stands before it. Its modification time is when the object was last used. Bad objects are moved to quarantine/. The
 // file lock is locked by the process that has the store.
 //
 // # Locks
 //
-// Store.mu is taken before Object.mu, never the other way round. Neither is held during I/O.
+// Store.mu is taken before Object.mu, never the other way round. Neither is held during I/O: that is done under
+// Object.saving, Object.opening and fill.digesting, which are taken before them and never within each other.
 package disk

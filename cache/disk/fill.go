@@ -3,6 +3,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash"
@@ -21,12 +22,15 @@ type fill struct {
 	origin cache.Origin
 	ctx    context.Context // the store's; ended by stop
 	stop   context.CancelFunc
+	first  *cache.Part
 
 	// Guarded by Object.mu.
 	members int // goroutines at work
 	streams []*stream
-	ranges  bool  // the origin serves ranges, so that streams may begin anywhere
-	cursor  int64 // block from which read-ahead looks for what is missing
+	claims  blockState // the number of the last stream
+	ranges  bool       // the origin serves ranges, so that streams may begin anywhere
+	proven  bool       // the origin has said whether it does
+	cursor  int64      // block from which read-ahead looks for what is missing
 	ended   bool
 
 	digesting sync.Mutex // held by who hashes
@@ -36,34 +40,42 @@ type fill struct {
 
 // stream is one transfer of consecutive bytes.
 type stream struct {
-	pos int64 // next byte
-	end int64 // where it is to stop; -1: where the object ends. Guarded by Object.mu
+	claim blockState // of the blocks that it is to bring
+	pos   int64      // next byte
+	end   int64      // where it is to stop; -1: where the object ends. Guarded by Object.mu
 }
 
 // segment is how many blocks one request asks for: large enough to make the round trip between two requests of a stream
 // small beside the transfer, small enough that what is waited for is soon its turn.
 const segment = 8
 
-// startFill begins or goes on to fill an object. The part, if there is one, is the first answer of the origin. The
-// caller has a use of the object, which the fill takes over.
-func (s *Store) startFill(o *Object, origin cache.Origin, part *cache.Part) {
-	f := &fill{o: o, origin: origin, ranges: o.validator.Strong(), members: 1}
+// newFill makes the fill of an object, which nobody else has or whose lock is held. The part, if there is one, is the
+// origin's first answer. The fill is to be started, and counted in Store.fills before Store.mu is free. It takes over a
+// use of the object.
+func (s *Store) newFill(o *Object, origin cache.Origin, part *cache.Part) *fill {
+	f := &fill{o: o, origin: origin, first: part, ranges: o.validator.Strong(), members: 1}
 	f.ctx, f.stop = context.WithCancel(s.ctx)
 	if o.digest != nil {
 		f.hash = o.digest.New()
 	}
-	s.fills.Add(1)
-	s.counters.filling.Add(1)
-	o.mu.Lock()
-	o.fill, o.gone = f, nil
 	if part != nil {
-		f.ranges = f.ranges && part.Ranges
-		st := &stream{pos: part.First, end: -1}
-		if part.Length >= 0 {
-			st.end = part.First + part.Length
+		end := int64(-1)
+		if part.Length >= 0 && o.size >= 0 {
+			end = min(part.First+part.Length, o.size)
 		}
-		f.claimLocked(st)
-		f.runLocked(st, part)
+		f.newStreamLocked(part.First, end)
+	}
+	o.fill, o.gone = f, nil
+	return f
+}
+
+// start begins to fill.
+func (f *fill) start() {
+	o := f.o
+	o.store.counters.filling.Add(1)
+	o.mu.Lock()
+	if f.first != nil {
+		f.runLocked(f.streams[0], f.first)
 	}
 	if slices.Contains(o.state, unchecked) {
 		f.members++
@@ -71,6 +83,15 @@ func (s *Store) startFill(o *Object, origin cache.Origin, part *cache.Part) {
 	}
 	o.mu.Unlock()
 	f.leave()
+}
+
+// joinLocked adds a goroutine that is to leave, unless the fill is at its end.
+func (f *fill) joinLocked() bool {
+	if f.ended {
+		return false
+	}
+	f.members++
+	return true
 }
 
 // leave is called by each of the fill's goroutines when it has nothing more to do; the last one ends the fill.
@@ -90,6 +111,9 @@ func (f *fill) leave() {
 		f.finish()
 	}
 	f.stop()
+	o.store.mu.Lock()
+	delete(o.store.filling, o)
+	o.store.mu.Unlock()
 	o.mu.Lock()
 	o.fill = nil
 	if !o.whole && o.gone == nil {
@@ -109,7 +133,7 @@ func (f *fill) check() {
 		f.o.mu.Lock()
 		i := slices.Index(f.o.state, unchecked)
 		if i >= 0 {
-			f.o.state[i] = claimed
+			f.o.state[i] = checking
 		}
 		f.o.mu.Unlock()
 		if i < 0 {
@@ -129,13 +153,13 @@ func (f *fill) startLocked() {
 		if st == nil {
 			return
 		}
-		f.claimLocked(st)
 		f.runLocked(st, nil)
 	}
 }
 
+// limit is how many streams may run. More than one makes sense only where each can be told where to begin and to end.
 func (f *fill) limit() int {
-	if f.ranges {
+	if f.ranges && f.proven && f.o.size >= 0 {
 		return f.o.store.options.Parallel
 	}
 	return 1
@@ -147,23 +171,23 @@ func (f *fill) pickLocked() *stream {
 	if !f.ranges || o.size < 0 {
 		for i, s := range o.state { // an origin without ranges sends all of it again
 			if s == absent {
-				return &stream{pos: int64(i) * o.block, end: -1}
+				return f.newStreamLocked(int64(i)*o.block, -1)
 			}
 		}
 		if o.size < 0 {
-			return &stream{pos: int64(len(o.state)) * o.block, end: -1}
+			return f.newStreamLocked(int64(len(o.state))*o.block, -1)
 		}
 		return nil
 	}
-	for _, offset := range o.waiting {
-		i := offset / o.block
+	for e := o.waiting.Front(); e != nil; e = e.Next() {
+		i := e.Value.(int64) / o.block
 		if i >= int64(len(o.state)) {
 			continue
 		}
-		switch o.state[i] {
-		case absent:
+		switch s := o.state[i]; {
+		case s == absent:
 			return f.segmentLocked(i)
-		case claimed:
+		case s >= claimed:
 			if st := f.takeOverLocked(i); st != nil {
 				return st
 			}
@@ -186,37 +210,51 @@ func (f *fill) segmentLocked(first int64) *stream {
 		end++
 	}
 	f.cursor = end % int64(len(o.state))
-	return &stream{pos: first * o.block, end: min(end*o.block, o.size)}
+	return f.newStreamLocked(first*o.block, min(end*o.block, o.size))
 }
 
 // takeOverLocked cuts a stream short in favour of a new one if a block that is waited for is not soon its turn.
 func (f *fill) takeOverLocked(i int64) *stream {
+	o := f.o
 	for _, st := range f.streams {
-		at := st.pos / f.o.block
-		if end := st.end; end > i*f.o.block && at+2 <= i {
-			st.end = i * f.o.block
-			return &stream{pos: i * f.o.block, end: end}
+		if st.claim != o.state[i] || st.pos/o.block+2 > i {
+			continue
 		}
+		end := st.end
+		if end < 0 {
+			end = o.size
+		}
+		st.end = i * o.block
+		next := f.newStreamLocked(i*o.block, end)
+		f.claimLocked(next, st.claim)
+		return next
 	}
 	return nil
 }
 
-// claimLocked marks what a stream will bring.
-func (f *fill) claimLocked(st *stream) {
+// newStreamLocked makes a stream and gives it what is absent on its way.
+func (f *fill) newStreamLocked(pos, end int64) *stream {
+	st := &stream{claim: claimed + f.claims, pos: pos, end: end}
+	f.claims++
+	f.claimLocked(st, absent)
+	f.streams = append(f.streams, st)
+	return st
+}
+
+// claimLocked gives a stream the blocks on its way that are in a state.
+func (f *fill) claimLocked(st *stream, from blockState) {
 	o := f.o
-	f.growLocked(st.end)
 	for i := st.pos / o.block; i < int64(len(o.state)) && (st.end < 0 || i*o.block < st.end); i++ {
-		if o.state[i] == absent {
-			o.state[i] = claimed
+		if o.state[i] == from {
+			o.state[i] = st.claim
 		}
 	}
-	f.streams = append(f.streams, st)
 }
 
 // growLocked makes room for the states of an object whose length is not known.
-func (f *fill) growLocked(end int64) {
-	if n := f.o.blocks(end); end >= 0 && n > int64(len(f.o.state)) {
-		f.o.state = append(f.o.state, make([]blockState, n-int64(len(f.o.state)))...)
+func (f *fill) growLocked(blocks int64) {
+	if more := blocks - int64(len(f.o.state)); more > 0 {
+		f.o.state = append(f.o.state, make([]blockState, more)...)
 	}
 }
 
@@ -228,7 +266,7 @@ func (f *fill) runLocked(st *stream, part *cache.Part) {
 		err := f.transfer(st, part)
 		o := f.o
 		if errors.Is(err, ErrNotStored) || errors.Is(err, ErrChanged) {
-			o.store.drop(o) // whoever asks next begins anew
+			o.store.discard(o) // whoever asks next begins anew
 		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -245,8 +283,8 @@ func (f *fill) runLocked(st *stream, part *cache.Part) {
 // disclaimLocked gives back what a stream did not bring.
 func (f *fill) disclaimLocked(st *stream) {
 	o := f.o
-	for i := st.pos / o.block; i < int64(len(o.state)) && (st.end < 0 || i*o.block < st.end); i++ {
-		if o.state[i] == claimed {
+	for i, s := range o.state {
+		if s == st.claim {
 			o.state[i] = absent
 		}
 	}
@@ -291,7 +329,7 @@ func (f *fill) transfer(st *stream, part *cache.Part) error {
 		if st.pos > before {
 			backoff, progress = firstBackoff, time.Now()
 		} else if time.Since(progress) > patience {
-			return err
+			return cmp.Or(err, errStuck)
 		}
 		f.o.store.counters.resumed.Add(1)
 		pause := backoff + jitter(backoff)

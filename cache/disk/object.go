@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ironic-edge/ironic-edge/cache"
@@ -30,17 +30,20 @@ var (
 	// ErrClosed is a store that was closed.
 	ErrClosed = errors.New("the store is closed")
 
-	errIdle = errors.New("the object is not being filled")
+	errIdle  = errors.New("the object is not being filled")
+	errStuck = errors.New("the origin's answers do not bring a whole block")
 )
 
-// blockState is what is known of a block.
-type blockState uint8
+// blockState is what is known of a block. From claimed on it is the number of the stream that is on its way to it: one
+// stream writes a block, gives it back, or makes it present, and no other.
+type blockState uint32
 
 const (
 	absent    blockState = iota
-	claimed              // a stream is on its way to it
 	unchecked            // it was there before the process began
+	checking             // somebody compares it with its checksum
 	present
+	claimed
 )
 
 // Object is the bytes of one content. Store.Get and Store.Create hand it out; Release gives it back. It may be used by
@@ -64,6 +67,7 @@ type Object struct {
 
 	lastUse atomic.Int64 // Unix seconds
 	saving  sync.Mutex   // held while the sidecar is written
+	opening sync.Mutex   // held while the files are opened
 
 	mu       sync.Mutex
 	size     int64         // -1: not known yet
@@ -73,7 +77,7 @@ type Object struct {
 	durable  bool          // and the sidecar says so
 	gone     error         // why no more bytes will come, if so
 	progress chan struct{} // closed at every change
-	waiting  []int64       // offsets that are waited for, the longest wait first
+	waiting  list.List     // of offsets that are waited for, the longest wait first
 	fill     *fill
 	origin   cache.Origin
 	data     *os.File // open while there are users
@@ -142,21 +146,35 @@ func (o *Object) AwaitSize(ctx context.Context) (int64, error) {
 // Await returns how many bytes can be read at an offset, at most want, waiting until it is one at least. At the end of
 // the object the error is io.EOF.
 func (o *Object) Await(ctx context.Context, offset, want int64) (int64, error) {
+	if want <= 0 {
+		return 0, nil
+	}
 	for {
 		o.mu.Lock()
 		n, err := o.readyLocked(offset, want)
-		if n > 0 || err != nil {
+		if n > 0 {
 			o.mu.Unlock()
-			return n, err
+			return n, nil
 		}
-		if i := offset / o.block; i < int64(len(o.state)) && o.state[i] == unchecked {
-			o.state[i] = claimed
+		if i := offset / o.block; i >= 0 && i < int64(len(o.state)) && o.state[i] == unchecked {
+			o.state[i] = checking
+			f := o.fill
+			if f != nil && !f.joinLocked() {
+				f = nil
+			}
 			o.mu.Unlock()
 			o.check(i)
+			if f != nil {
+				go f.leave() // it may be the last and have the whole object to finish
+			}
 			continue
 		}
+		if err != nil {
+			o.mu.Unlock()
+			return 0, err
+		}
 		progress := o.progress
-		o.waiting = append(o.waiting, offset)
+		waiting := o.waiting.PushBack(offset)
 		if o.fill != nil {
 			o.fill.startLocked()
 		}
@@ -167,8 +185,7 @@ func (o *Object) Await(ctx context.Context, offset, want int64) (int64, error) {
 			err = ctx.Err()
 		}
 		o.mu.Lock()
-		i := slices.Index(o.waiting, offset)
-		o.waiting = slices.Delete(o.waiting, i, i+1)
+		o.waiting.Remove(waiting)
 		o.mu.Unlock()
 		if err != nil {
 			return 0, err
@@ -187,7 +204,7 @@ func (o *Object) readyLocked(offset, want int64) (int64, error) {
 		return min(want, o.size-offset), nil
 	}
 	end := offset
-	for i := offset / o.block; i < int64(len(o.state)) && end < offset+want && o.visibleLocked(i); i++ {
+	for i := offset / o.block; i < int64(len(o.state)) && end-offset < want && o.visibleLocked(i); i++ {
 		end = (i + 1) * o.block
 	}
 	if o.size >= 0 {
@@ -200,12 +217,20 @@ func (o *Object) readyLocked(offset, want int64) (int64, error) {
 }
 
 // visibleLocked reports whether a block may be given out. The last one of an object with a digest may not before all
-// have been seen to be right.
+// have been seen to be right; while the length is not known, any block may be the last that has none after it.
 func (o *Object) visibleLocked(i int64) bool {
-	return o.state[i] == present && (o.digest == nil || o.size < 0 || i != (o.size-1)/o.block)
+	switch {
+	case o.state[i] != present:
+		return false
+	case o.digest == nil:
+		return true
+	case o.size < 0:
+		return i+1 < int64(len(o.state)) && o.state[i+1] == present
+	}
+	return i != (o.size-1)/o.block
 }
 
-// check decides over a block that was there before the process began, and that its caller claimed.
+// check decides over a block that was there before the process began, and that its caller marked.
 func (o *Object) check(i int64) {
 	first, last := i*o.block, (i+1)*o.block
 	if size := o.Size(); size >= 0 {
@@ -214,6 +239,10 @@ func (o *Object) check(i int64) {
 	want, there := readSum(o.sums, i)
 	sum, err := sumOf(o.data, first, last-first)
 	good := there && err == nil && sum == want
+	lost := !good && !o.validator.Strong() // the block would come from an answer that may be of other content than the rest
+	if lost {
+		o.store.discard(o)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if good {
@@ -222,6 +251,12 @@ func (o *Object) check(i int64) {
 	} else {
 		o.state[i] = absent
 		o.store.counters.badBlocks.Add(1)
+	}
+	if lost {
+		o.gone = ErrChanged
+		if o.fill != nil {
+			o.fill.stop()
+		}
 	}
 	o.changedLocked()
 	if o.fill != nil {
@@ -241,26 +276,35 @@ func (o *Object) ReadAt(p []byte, offset int64) (int, error) { return o.data.Rea
 // blocks is how many blocks a length has.
 func (o *Object) blocks(size int64) int64 { return (size + o.block - 1) / o.block }
 
-// open opens the object's files, for its first user.
+// open opens the object's files, for its first user, who was counted.
 func (o *Object) open() error {
+	o.opening.Lock()
+	defer o.opening.Unlock()
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.data != nil {
+	done, whole, left := o.data != nil, o.whole, o.state == nil && !o.whole
+	o.mu.Unlock()
+	if done {
 		return nil
 	}
-	data, err := o.store.root.OpenFile(dataPath(o.id), os.O_RDWR, 0)
+	data, err := o.openFile(dataPath(o.id), whole)
 	if err != nil {
 		return err
 	}
-	sums, err := o.store.root.OpenFile(sumsPath(o.id), os.O_RDWR, 0)
+	sums, err := o.openFile(sumsPath(o.id), whole)
 	if err != nil {
 		return errors.Join(err, data.Close())
 	}
+	var there []bool
+	if left { // by another process
+		there = readSums(sums, o.blocks(o.size))
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.data, o.sums = data, sums
-	if o.state == nil && !o.whole { // what another process has left
-		o.state = make([]blockState, o.blocks(o.size))
-		for i, there := range readSums(sums, int64(len(o.state))) {
-			if there {
+	if left {
+		o.state = make([]blockState, len(there))
+		for i := range there {
+			if there[i] {
 				o.state[i] = unchecked
 			}
 		}
@@ -268,15 +312,32 @@ func (o *Object) open() error {
 	return nil
 }
 
-// close closes the files, after the last user.
-func (o *Object) close() {
+// openFile opens a file. A whole object, and any on a file system that has become read-only, can be read at least.
+func (o *Object) openFile(name string, whole bool) (*os.File, error) {
+	if !whole {
+		f, err := o.store.root.OpenFile(name, os.O_RDWR, 0)
+		if !errors.Is(err, syscall.EROFS) {
+			return f, err
+		}
+	}
+	return o.store.root.Open(name)
+}
+
+// detach takes the files from the object, after the last user. They are to be closed.
+func (o *Object) detach() [2]*os.File {
 	o.mu.Lock()
-	data, sums := o.data, o.sums
+	defer o.mu.Unlock()
+	files := [2]*os.File{o.data, o.sums}
 	o.data, o.sums = nil, nil
-	o.mu.Unlock()
-	if data != nil {
-		_ = data.Close()
-		_ = sums.Close()
+	return files
+}
+
+// abandon ends the fill of an object that was dropped and has no other user any more.
+func (o *Object) abandon() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.fill != nil {
+		o.fill.stop()
 	}
 }
 

@@ -19,6 +19,7 @@ type Reader struct {
 	o      *Object
 	pos    int64
 	file   *os.File    // of its own, with its own position, for SendFile
+	begun  bool        // bytes were given out
 	direct *cache.Part // from the origin, where the store has no more
 	at     int64       // position of direct
 	err    error
@@ -50,6 +51,7 @@ func (r *Reader) Err() error { return r.err }
 // Seek sets where the next byte is read from. To seek from the end, the object's length must be known.
 func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
+	case io.SeekStart:
 	case io.SeekCurrent:
 		offset += r.pos
 	case io.SeekEnd:
@@ -58,6 +60,8 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 			return r.pos, errors.New("the object's length is not known")
 		}
 		offset += size
+	default:
+		return r.pos, fmt.Errorf("seek from %d", whence)
 	}
 	if offset < 0 {
 		return r.pos, fmt.Errorf("seek to %d", offset)
@@ -88,6 +92,7 @@ func (r *Reader) read(p []byte) (int, error) {
 	}
 	m, err := r.o.ReadAt(p[:n], r.pos)
 	r.pos += int64(m)
+	r.begun = r.begun || m > 0
 	if err == io.EOF { // the file is shorter than what was written into it
 		err = io.ErrUnexpectedEOF
 	}
@@ -96,38 +101,80 @@ func (r *Reader) read(p []byte) (int, error) {
 
 // readDirect reads from the origin.
 func (r *Reader) readDirect(p []byte) (int, error) {
-	size := r.o.Size()
-	if r.direct == nil || r.at != r.pos {
-		r.closeDirect()
-		part, err := r.o.origin.Open(r.ctx, cache.Ask{First: r.pos, Same: r.o.validator})
-		if err != nil {
-			return 0, err
-		}
-		if part.First > r.pos || part.Size >= 0 && size >= 0 && part.Size != size {
-			_ = part.Body.Close()
-			return 0, ErrChanged
-		}
-		r.direct, r.at = part, r.pos
-		if _, err := io.CopyN(io.Discard, part.Body, r.pos-part.First); err != nil {
+	fresh := r.direct == nil || r.at != r.pos
+	if fresh {
+		if err := r.openDirect(); err != nil {
 			return 0, err
 		}
 	}
+	size := r.o.Size()
+	if size < 0 {
+		size = r.direct.Size
+	}
 	if size >= 0 {
+		if r.pos >= size {
+			return 0, io.EOF
+		}
 		p = p[:min(int64(len(p)), size-r.pos)]
 	}
 	n, err := r.direct.Body.Read(p)
 	r.pos += int64(n)
 	r.at = r.pos
-	if err == io.EOF && r.pos < size {
-		err = io.ErrUnexpectedEOF
+	r.begun = r.begun || n > 0
+	if err == nil || n > 0 && err == io.EOF {
+		return n, nil
+	}
+	whole := size < 0 && r.direct.Length < 0 || r.pos == size
+	if err == io.EOF && whole {
+		return n, io.EOF
+	}
+	r.closeDirect()
+	switch {
+	case err == io.EOF && fresh: // nothing came, and would not the next time
+		return n, io.ErrUnexpectedEOF
+	case err == io.EOF: // less than was asked for
+		return r.readDirect(p)
 	}
 	return n, err
+}
+
+// openDirect asks the origin for what follows. An origin that cannot say that it is of the same representation is asked
+// for the first byte only: a reader gets one representation.
+func (r *Reader) openDirect() error {
+	r.closeDirect()
+	o := r.o
+	if r.begun && !o.validator.Strong() {
+		return ErrNotStored
+	}
+	o.mu.Lock()
+	origin, size := o.origin, o.size
+	o.mu.Unlock()
+	part, err := origin.Open(r.ctx, cache.Ask{First: r.pos, Same: o.validator})
+	if changed := (*cache.ChangedError)(nil); errors.As(err, &changed) {
+		if changed.Part != nil {
+			_ = changed.Part.Body.Close()
+		}
+		return ErrChanged
+	}
+	if err != nil {
+		return err
+	}
+	r.direct, r.at = part, r.pos
+	if part.First > r.pos || part.Size >= 0 && size >= 0 && part.Size != size || contradict(part.Validator, o.validator) {
+		err = ErrChanged
+	} else if _, err = io.CopyN(io.Discard, part.Body, r.pos-part.First); err != nil {
+		err = unexpected(err)
+	}
+	if err != nil {
+		r.closeDirect()
+	}
+	return err
 }
 
 // SendFile writes at most limit bytes to a connection, by sendfile if it can. It returns after a piece, at the latest at
 // the end of what is there now. The error errors.ErrUnsupported means that the next bytes can only be read.
 func (r *Reader) SendFile(connection io.ReaderFrom, limit int64) (int64, error) {
-	n, err := r.o.Await(r.ctx, r.pos, limit)
+	want, err := r.o.Await(r.ctx, r.pos, limit)
 	switch {
 	case errors.Is(err, ErrNotStored):
 		return 0, errors.ErrUnsupported
@@ -145,7 +192,12 @@ func (r *Reader) SendFile(connection io.ReaderFrom, limit int64) (int64, error) 
 	if _, err := r.file.Seek(r.pos, io.SeekStart); err != nil {
 		return 0, err
 	}
-	n, err = connection.ReadFrom(&io.LimitedReader{R: r.file, N: n})
+	n, err := connection.ReadFrom(&io.LimitedReader{R: r.file, N: want})
 	r.pos += n
+	r.begun = r.begun || n > 0
+	if err == nil && n < want { // the file is shorter than what was written into it
+		err = io.ErrUnexpectedEOF
+		r.err = err
+	}
 	return n, err
 }

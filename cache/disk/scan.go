@@ -5,10 +5,10 @@ package disk
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +16,8 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache"
 )
 
-// scan takes up what another process has left: objects with their keys, by last use. What has no sidecar is removed.
+// scan takes up what another process has left: objects with their keys, by last use. What has no sidecar is removed; what
+// is not ours is left alone.
 func (s *Store) scan() error {
 	type found struct {
 		o    *Object
@@ -41,9 +42,12 @@ func (s *Store) scan() error {
 			names[e.Name()] = e
 		}
 		for name, e := range names {
-			id, isSidecar := strings.CutSuffix(name, ".json")
-			if !isSidecar {
-				if base, _, _ := strings.Cut(name, "."); names[base+".json"] == nil || strings.HasSuffix(name, ".new") {
+			id, ending, ok := parseName(d.Name(), name)
+			if !ok {
+				continue
+			}
+			if ending != ".json" {
+				if ending == ".json.new" || names[id+".json"] == nil {
 					_ = s.root.Remove("objects/" + d.Name() + "/" + name) // it is nothing, and scanned again next time
 				}
 				continue
@@ -61,7 +65,19 @@ func (s *Store) scan() error {
 	for _, f := range all {
 		s.adopt(f.o, f.used)
 	}
-	return s.makeRoom(0)
+	if err := s.makeRoom(); err != nil { // others have filled the disk; what is there can be read
+		s.log.Warn("the file system has less room than is to be left free", slog.String("store", s.dir))
+	}
+	return nil
+}
+
+// parseName splits the name of an object's file, if it is one in the right directory.
+func parseName(directory, name string) (id, ending string, ok bool) {
+	if len(name) < 32 || name[:2] != directory || strings.Trim(name[:32], "0123456789abcdef") != "" {
+		return "", "", false
+	}
+	id, ending = name[:32], name[32:]
+	return id, ending, slices.Contains([]string{"", ".sums", ".json", ".json.new"}, ending)
 }
 
 // restore makes an object of its sidecar. Nil: it cannot be used and was removed.
@@ -71,11 +87,14 @@ func (s *Store) restore(id string, data fs.DirEntry) *Object {
 	if err == nil && side.Digest != "" {
 		digest, err = parseDigest(side.Digest)
 	}
-	if err != nil || data == nil || side.Size < 0 || len(id) != 32 {
+	if err == nil && side.Size > s.options.MaxSize { // or all others would have to go first
+		err = errors.New("it is larger than the store may be now")
+	}
+	if err != nil || data == nil || side.Size < 0 {
 		if err != nil {
 			s.log.Warn("an object's sidecar cannot be used; the object is removed", slog.String("object", id), slog.Any("error", err))
 		}
-		s.unlink(path.Base(id))
+		s.unlink(id)
 		return nil
 	}
 	o := &Object{store: s, id: id, block: side.Block, validator: side.Validator, digest: digest, identity: side.Identity,
@@ -101,11 +120,7 @@ func (s *Store) adopt(o *Object, used time.Time) {
 	o.lastUse.Store(used.Unix())
 	s.used += o.reserved
 	for key, info := range keys {
-		if old := s.keys[key]; old != nil {
-			delete(old.keys, key)
-		}
-		s.keys[key] = o
-		o.keys[key] = info
+		s.setKeyLocked(key, info, o)
 	}
 	if len(o.keys) == 0 {
 		s.dropLocked(o)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 
@@ -38,6 +39,8 @@ func writeSidecar(root *os.Root, id string, s *sidecar, sync bool) error {
 	if err != nil {
 		return err
 	}
+	text = text[:len(text)-1]
+	text = append(text, seal(text)...)
 	name := sidecarPath(id)
 	f, err := root.Create(name + ".new")
 	if err != nil {
@@ -59,6 +62,12 @@ func writeSidecar(root *os.Root, id string, s *sidecar, sync bool) error {
 	return nil
 }
 
+// seal ends a sidecar with a checksum of what stands before it. A flipped bit could make another key of a key, or a length
+// for which everything else had to be evicted.
+func seal(text []byte) string {
+	return fmt.Sprintf(`,"sum":"%08x"}`, crc32.Checksum(text, castagnoli))
+}
+
 func syncDir(root *os.Root, name string) error {
 	d, err := root.Open(name)
 	if err != nil {
@@ -71,6 +80,10 @@ func readSidecar(root *os.Root, id string) (*sidecar, error) {
 	text, err := fs.ReadFile(root.FS(), sidecarPath(id))
 	if err != nil {
 		return nil, err
+	}
+	n := len(text) - len(seal(nil))
+	if n < 0 || seal(text[:n]) != string(text[n:]) {
+		return nil, errors.New("it is not as it was written")
 	}
 	s := new(sidecar)
 	if err := json.Unmarshal(text, s); err != nil {

@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ironic-edge/ironic-edge/cache"
@@ -54,7 +54,8 @@ type Store struct {
 	identities map[string]*Object
 	objects    map[string]*Object
 	recent     *list.List // of *Object, the last used first
-	used       int64      // bytes reserved
+	used       int64      // bytes reserved by objects, and by those that were dropped while they have users
+	filling    map[*Object]struct{}
 	pinned     map[string]struct{}
 	closed     bool
 }
@@ -92,7 +93,8 @@ func Open(dir string, options Options) (*Store, error) {
 		return nil, fmt.Errorf("store %s: impossible limits", dir)
 	}
 	s := &Store{dir: dir, options: options, log: options.Log, keys: make(map[string]*Object),
-		identities: make(map[string]*Object), objects: make(map[string]*Object), recent: list.New()}
+		identities: make(map[string]*Object), objects: make(map[string]*Object), filling: make(map[*Object]struct{}),
+		recent: list.New()}
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)
 	}
@@ -104,7 +106,8 @@ func Open(dir string, options Options) (*Store, error) {
 	return s, nil
 }
 
-// Close ends the fills, whose blocks are kept, and gives the directory back. Objects must not be used afterwards.
+// Close ends the fills, whose blocks are kept, and gives the directory back. Who has an object may read on in what is
+// there.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -116,10 +119,8 @@ func (s *Store) Close() error {
 	s.stop()
 	s.fills.Wait()
 	s.tasks.Wait()
-	for _, o := range s.objects {
-		o.close()
-	}
-	return errors.Join(s.root.Close(), s.lock.Close())
+	// A process that was just begun has the lock file, too, until it runs its program.
+	return errors.Join(s.root.Close(), syscall.Flock(int(s.lock.Fd()), syscall.LOCK_UN), s.lock.Close())
 }
 
 // SetLimits changes what a store may take. A smaller limit evicts.
@@ -127,7 +128,7 @@ func (s *Store) SetLimits(maxSize, minFree int64) {
 	s.mu.Lock()
 	s.options.MaxSize, s.options.MinFree = maxSize, minFree
 	s.mu.Unlock()
-	_ = s.makeRoom(0)
+	_ = s.makeRoom() // what is used or pinned stays
 }
 
 // Pin keeps the objects of these keys from eviction, and of no others.
@@ -141,81 +142,6 @@ func (s *Store) Pin(keys []string) {
 	s.pinned = pinned
 }
 
-// Get returns the object to which a key leads, and what was said of it when the key was set. Nil: there is none. The
-// object is to be released.
-func (s *Store) Get(key string) (*Object, json.RawMessage) {
-	s.mu.Lock()
-	o := s.keys[key]
-	if o == nil || s.closed {
-		s.mu.Unlock()
-		return nil, nil
-	}
-	info := o.keys[key]
-	s.mu.Unlock()
-	if !s.use(o) {
-		return nil, nil
-	}
-	return o, info
-}
-
-// Find returns the object of an identity, a name of its content: a digest, or an origin with a strong validator and a
-// length. Nil: there is none. The object is to be released.
-func (s *Store) Find(identity string) *Object {
-	s.mu.Lock()
-	o := s.identities[identity]
-	s.mu.Unlock()
-	if o == nil || identity == "" || !s.use(o) {
-		return nil
-	}
-	return o
-}
-
-// use takes an object for a user.
-func (s *Store) use(o *Object) bool {
-	now := time.Now()
-	s.mu.Lock()
-	if o.removed || s.closed {
-		s.mu.Unlock()
-		return false
-	}
-	o.users++
-	o.lastUse.Store(now.Unix())
-	s.recent.MoveToFront(o.element)
-	touch := now.Sub(o.touched) > time.Minute
-	if touch {
-		o.touched = now
-	}
-	s.mu.Unlock()
-	err := o.open()
-	if err == nil && touch {
-		err = s.root.Chtimes(sidecarPath(o.id), now, now)
-	}
-	if err != nil {
-		s.log.Warn("an object of the store has gone", slog.String("object", o.id), slog.Any("error", err))
-		s.drop(o)
-		s.release(o)
-		return false
-	}
-	return true
-}
-
-func (s *Store) release(o *Object) {
-	s.mu.Lock()
-	o.users--
-	last := o.users == 0
-	if last && !o.removed && len(o.keys) == 0 {
-		s.dropLocked(o)
-	}
-	unlink := last && o.removed
-	if last {
-		o.close() // nobody can take it up before Store.mu is free
-	}
-	s.mu.Unlock()
-	if unlink {
-		s.unlink(o.id)
-	}
-}
-
 // New is an object to be made.
 type New struct {
 	Key      string
@@ -223,7 +149,9 @@ type New struct {
 	Identity string          // see Find; may be empty
 	Digest   *cache.Digest   // nil: not known
 	Origin   cache.Origin
-	Part     *cache.Part // the origin's first answer; it begins at a multiple of the store's block
+	// Part is the origin's first answer. It begins at a multiple of the store's block, and its context is not a client's.
+	// Its body may be closed while it is read.
+	Part *cache.Part
 }
 
 // Create makes an object, leads the key to it and begins to fill it. The part's body is the store's, unless there is an
@@ -237,38 +165,60 @@ func (s *Store) Create(n New) (*Object, error) {
 	o := &Object{store: s, id: newID(), block: s.options.Block, validator: n.Part.Validator, digest: n.Digest, identity: n.Identity,
 		size: size, progress: make(chan struct{}), created: now, touched: now, origin: n.Origin, users: 2} // the caller and the fill
 	o.lastUse.Store(now.Unix())
-	if size >= 0 {
-		o.state = make([]blockState, o.blocks(size))
-	}
 	if err := s.reserve(o, max(size, 0)); err != nil {
 		return nil, err
 	}
+	first := n.Part
+	if first.First > 0 && !o.validator.Strong() {
+		first = nil // only what comes in one piece from the beginning is of one representation
+	}
+	o.mu.Lock() // who reserves looks at what others have reserved
+	if size >= 0 {
+		o.state = make([]blockState, o.blocks(size))
+	}
+	f := s.newFill(o, n.Origin, first) // at once: who finds the object must not begin another
+	o.mu.Unlock()
 	if err := s.createFiles(o); err != nil {
 		s.log.Warn("an object cannot be stored; it is passed on from its origin", slog.Any("error", err))
 		s.counters.notStored.Add(1)
-		s.unlink(o.id)
-		s.mu.Lock()
-		s.used -= o.reserved
-		s.mu.Unlock()
+		s.undo(o)
 		return nil, ErrNotStored
 	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		o.close()
+		s.undo(o)
 		return nil, ErrClosed
 	}
+	s.fills.Add(1)
 	s.insertLocked(o)
-	s.setKeyLocked(n.Key, n.Info, o)
-	side := o.sidecarLocked()
+	old := s.setKeyLocked(n.Key, n.Info, o)
 	s.mu.Unlock()
-	s.save(o, side)
-	s.startFill(o, n.Origin, n.Part)
+	s.save(o)
+	s.save(old)
+	if first == nil {
+		_ = n.Part.Body.Close()
+	}
+	f.start()
 	return o, nil
 }
 
+// undo leaves nothing of an object that nobody has seen.
+func (s *Store) undo(o *Object) {
+	o.fill.stop()
+	for _, f := range o.detach() {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+	s.unlink(o.id)
+	s.mu.Lock()
+	s.unreserveLocked(o)
+	s.mu.Unlock()
+}
+
 func (s *Store) createFiles(o *Object) error {
-	if err := s.root.Mkdir("objects/"+o.id[:2], 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := s.root.MkdirAll("objects/"+o.id[:2], 0o755); err != nil { // all: somebody may have emptied the directory
 		return err
 	}
 	for _, name := range []string{dataPath(o.id), sumsPath(o.id)} {
@@ -289,70 +239,25 @@ func (s *Store) createFiles(o *Object) error {
 func (s *Store) Resume(o *Object, origin cache.Origin) {
 	s.mu.Lock()
 	o.mu.Lock()
-	idle := !o.whole && o.fill == nil && !o.removed && !s.closed
-	if idle {
+	var f *fill
+	if !o.whole && o.fill == nil && !o.removed && !s.closed {
 		o.users++
 		o.origin = origin
-		o.fill = &fill{} // nobody else begins
+		f = s.newFill(o, origin, nil)
+		s.fills.Add(1)
+		s.filling[o] = struct{}{}
 	}
 	o.mu.Unlock()
 	s.mu.Unlock()
-	if idle {
-		s.startFill(o, origin, nil)
-	}
-}
-
-// SetKey leads a key to an object, or changes what is said of it.
-func (s *Store) SetKey(key string, info json.RawMessage, o *Object) {
-	s.mu.Lock()
-	if o.removed || s.closed {
-		s.mu.Unlock()
+	if f == nil {
 		return
 	}
-	s.setKeyLocked(key, info, o)
-	side := o.sidecarLocked()
-	s.mu.Unlock()
-	s.save(o, side)
-}
-
-func (s *Store) setKeyLocked(key string, info json.RawMessage, o *Object) {
-	if old := s.keys[key]; old != nil && old != o {
-		delete(old.keys, key)
-		if len(old.keys) == 0 {
-			s.dropLocked(old)
-		}
+	if err := s.makeRoom(); err != nil { // what is missing has a reservation, but perhaps no room
+		o.mu.Lock()
+		o.gone = err
+		o.mu.Unlock()
 	}
-	s.keys[key] = o
-	o.keys[key] = info
-}
-
-// RemoveKey makes a key lead nowhere. An object without keys is removed when its last user has left.
-func (s *Store) RemoveKey(key string) {
-	s.mu.Lock()
-	o := s.keys[key]
-	if o == nil {
-		s.mu.Unlock()
-		return
-	}
-	delete(s.keys, key)
-	delete(o.keys, key)
-	if len(o.keys) == 0 {
-		s.dropLocked(o)
-		s.mu.Unlock()
-		return
-	}
-	side := o.sidecarLocked()
-	s.mu.Unlock()
-	s.save(o, side)
-}
-
-// save writes a sidecar that is no promise of wholeness; if it cannot be, a restart loses the object.
-func (s *Store) save(o *Object, side *sidecar) {
-	o.saving.Lock()
-	defer o.saving.Unlock()
-	if err := writeSidecar(s.root, o.id, side, false); err != nil {
-		s.log.Warn("a sidecar cannot be written; a restart loses the object", slog.String("object", o.id), slog.Any("error", err))
-	}
+	f.start()
 }
 
 func (s *Store) insertLocked(o *Object) {
@@ -371,6 +276,12 @@ func (s *Store) drop(o *Object) {
 	s.dropLocked(o)
 }
 
+// discard is drop for an object whose sidecar is not needed any more, though it may have users for long.
+func (s *Store) discard(o *Object) {
+	s.drop(o)
+	s.save(o)
+}
+
 func (s *Store) dropLocked(o *Object) {
 	if o.removed {
 		return
@@ -385,11 +296,14 @@ func (s *Store) dropLocked(o *Object) {
 	}
 	delete(s.objects, o.id)
 	s.recent.Remove(o.element)
-	s.used -= o.reserved
-	o.reserved = 0
-	if o.users == 0 {
-		id := o.id
-		s.tasks.Go(func() { s.unlink(id) })
+	switch {
+	case o.users == 0:
+		s.unreserveLocked(o)
+		if !s.closed { // else the next process does it
+			s.tasks.Go(func() { s.unlink(o.id) })
+		}
+	case o.users == 1:
+		o.abandon()
 	}
 }
 
@@ -419,29 +333,6 @@ func (s *Store) Stats() Stats {
 
 // Block is the unit in which bytes become visible.
 func (s *Store) Block() int64 { return s.options.Block }
-
-// Infos returns what was said of each key.
-func (s *Store) Infos() map[string]json.RawMessage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	infos := make(map[string]json.RawMessage, len(s.keys))
-	for key, o := range s.keys {
-		infos[key] = o.keys[key]
-	}
-	return infos
-}
-
-// Keys returns the keys and the lengths of their objects, -1 where they are not known yet.
-func (s *Store) Keys() map[string]int64 {
-	s.mu.Lock()
-	keys := maps.Clone(s.keys)
-	s.mu.Unlock()
-	sizes := make(map[string]int64, len(keys))
-	for key, o := range keys {
-		sizes[key] = o.Size()
-	}
-	return sizes
-}
 
 func newID() string {
 	var b [16]byte
