@@ -62,6 +62,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			ca_file    <file>
 //			sha256     <path> <sum>
 //		}
+//		prefetch      inventory|<reference>...
 //		allow_origins <host>...
 //	}
 //
@@ -138,6 +139,11 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return one(d, &h.ConductorHTTP, "<url>")
 	case "store":
 		return h.unmarshalStore(d)
+	case "prefetch":
+		if h.Prefetch = d.RemainingArgs(); len(h.Prefetch) == 0 {
+			return d.Err("option prefetch has no value; write: prefetch inventory|<reference>...")
+		}
+		return nil
 	case "allow_origins":
 		if h.AllowOrigins = d.RemainingArgs(); len(h.AllowOrigins) == 0 {
 			return d.Err("option allow_origins has no value; write: allow_origins <host>...")

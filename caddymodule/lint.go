@@ -51,6 +51,9 @@ func (a *App) Start() error {
 			if err := s.handler.startStore(a.ctx.Slogger()); err != nil {
 				return err
 			}
+			if len(s.handler.prefetchRefs) > 0 {
+				go s.handler.prefetch(a.ctx) // ends with the configuration
+			}
 		}
 	}
 	for _, warning := range lint(app.(*caddyhttp.App)) {

@@ -113,6 +113,10 @@ type Handler struct {
 	// Parts of other web servers that are served from the store.
 	Mirrors []Mirror `json:"mirrors,omitempty"`
 
+	// Images to have in the store before a node asks for them, as references; "inventory" stands for all images that
+	// Ironic's nodes refer to.
+	Prefetch []string `json:"prefetch,omitempty"`
+
 	// The origins that images and mirrors may redirect to beyond their own, as hosts or URLs; *.images.example is any
 	// host below images.example.
 	AllowOrigins []string `json:"allow_origins,omitempty"`
@@ -140,6 +144,7 @@ type Handler struct {
 	pace         int64
 	images       *origin.Client
 	mirrors      []*mirror
+	prefetchRefs []string
 
 	requests atomic.Int64 // under way
 	cleaned  atomic.Bool  // by Caddy

@@ -54,9 +54,10 @@ type storage struct {
 	directory string
 	admission admission
 
-	mu    sync.Mutex
-	store *disk.Store
-	cache *shared.Cache
+	mu     sync.Mutex
+	store  *disk.Store
+	cache  *shared.Cache
+	pinned map[*Handler][]string // what each site wants kept
 }
 
 // acquireStore takes a reference to the directory's store.
@@ -111,6 +112,25 @@ func (s *storage) shared() *shared.Cache {
 	return s.cache
 }
 
+// pin keeps from eviction what a handler wants, beside what others want. Without keys it wants nothing any more.
+func (s *storage) pin(h *Handler, keys []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pinned == nil {
+		s.pinned = make(map[*Handler][]string)
+	}
+	if s.pinned[h] = keys; len(keys) == 0 {
+		delete(s.pinned, h)
+	}
+	var all []string
+	for _, keys := range s.pinned {
+		all = append(all, keys...)
+	}
+	if s.store != nil {
+		s.store.Pin(all)
+	}
+}
+
 // Destruct closes the store when no configuration uses it any more.
 func (s *storage) Destruct() error {
 	s.mu.Lock()
@@ -127,6 +147,7 @@ func (h *Handler) releaseStore() error {
 	if h.storage == nil {
 		return nil
 	}
+	h.storage.pin(h, nil)
 	_, err := stores.Delete(h.storage.directory)
 	return err
 }
@@ -136,6 +157,9 @@ func (h *Handler) resolveStore(c *config) error {
 	if h.Store == nil {
 		if len(h.Mirrors) > 0 {
 			return fmt.Errorf("%s: option mirror %s needs a store; write: store <directory>", directive, h.Mirrors[0].Prefix)
+		}
+		if len(h.Prefetch) > 0 {
+			return fmt.Errorf("%s: option prefetch needs a store; write: store <directory>", directive)
 		}
 		return nil
 	}
@@ -181,7 +205,22 @@ func (h *Handler) resolveStore(c *config) error {
 	case s.Pace < 0:
 		return size("pace", s.Pace, "is negative", "give bytes per second such as 10MiB")
 	}
-	return h.resolveMirrors(c)
+	return errors.Join(h.resolveMirrors(c), h.resolvePrefetch())
+}
+
+func (h *Handler) resolvePrefetch() error {
+	h.prefetchRefs = nil
+	for _, value := range h.Prefetch {
+		ref, err := fill("prefetch", value)
+		if err != nil {
+			return err
+		}
+		if _, err := h.follow(ref); err != nil && ref != inventory {
+			return optionError("prefetch", value, err, "or give an http or https URL, or: inventory")
+		}
+		h.prefetchRefs = append(h.prefetchRefs, ref)
+	}
+	return nil
 }
 
 // newOrigins makes the clients by which the store is filled.

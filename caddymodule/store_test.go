@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,7 @@ func newImageServer(t *testing.T, image []byte) *imageServer {
 	s := new(imageServer)
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
-		w.Header().Set("Etag", `"1"`)
+		w.Header().Set("Etag", `"`+r.URL.Path+`"`)
 		counted := &countingWriter{ResponseWriter: w}
 		http.ServeContent(counted, r, "image", time.Now().Add(-time.Hour), bytes.NewReader(image))
 		s.bytes.Add(counted.n)
@@ -139,6 +140,41 @@ func TestStore(t *testing.T) {
 	stopped = true
 	if err := caddy.Stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPrefetch has the images of all nodes in the store before their origin goes away.
+func TestPrefetch(t *testing.T) {
+	want := image(1<<20 + 5)
+	origin := newImageServer(t, want)
+	api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
+	defer api.Close()
+	address := freeAddress(t)
+	log := filepath.Join(t.TempDir(), "log")
+	config := siteConfig(address, api.URL, "store "+filepath.Join(t.TempDir(), "store")+" {\n\t\t\tmin_free 0\n\t\t}", "prefetch inventory")
+	if err := load(t, strings.Replace(config, "admin off", "admin off\n\tlog {\n\t\toutput file "+log+"\n\t}", 1)); err != nil {
+		t.Fatal(err)
+	}
+	defer caddy.Stop()
+	// agent, rescue, and instance images of a ramdisk, an ISO and an anaconda deployment
+	const images = 2 + 2 + 2 + 1 + 3
+	deadline := time.Now().Add(20 * time.Second)
+	for there := 0; there < images; {
+		text, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if there = strings.Count(string(text), "an image is in the store"); time.Now().After(deadline) {
+			t.Fatalf("%d images are in the store, want %d:\n%s", there, images, text)
+		}
+		runtime.Gosched()
+	}
+	origin.CloseClientConnections()
+	origin.Close()
+	for path, node := range map[string]int{"deploy_ramdisk": 1, "rescue_kernel": 5, "boot_iso": 8, "kernel": 7} {
+		if _, got := download(t, "http://"+address+"/"+nodeUUID(node)+"/"+path); !bytes.Equal(got, want) {
+			t.Errorf("%s: %d bytes without the origin, want %d", path, len(got), len(want))
+		}
 	}
 }
 

@@ -118,6 +118,11 @@ func translateNode(op, uuid string, body []byte) (*ipxe.Node, error) {
 		a.fail(err)
 		return nil, a.err
 	}
+	return a.node(o, uuid)
+}
+
+// node translates a node, which must be the one with that UUID.
+func (a *answer) node(o object, uuid string) (*ipxe.Node, error) {
 	for _, field := range strings.Split(nodeFields, ",") {
 		if _, ok := o[field]; !ok && field != "name" {
 			a.missing(field)

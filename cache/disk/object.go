@@ -123,6 +123,13 @@ func (o *Object) Filling() (bool, error) {
 	return o.fill != nil, o.gone
 }
 
+// Changed is closed when something about the object changes: a block is there, or its fill ends.
+func (o *Object) Changed() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.progress
+}
+
 // AwaitSize returns the length, waiting until it is known.
 func (o *Object) AwaitSize(ctx context.Context) (int64, error) {
 	for {

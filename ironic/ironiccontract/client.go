@@ -73,6 +73,24 @@ func (c *contract) testClient(t *testing.T) {
 		}
 		wantSame(t, n.Volumes, want)
 	})
+	t.Run("all", func(t *testing.T) {
+		found := false
+		for n, err := range client.Nodes(t.Context(), ironic.Scope{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n.UUID == plainUUID {
+				found = true
+				wantNode(t, n, nil, plain)
+			}
+		}
+		if !found {
+			t.Error("a node is missing from the list")
+		}
+		for n := range client.Nodes(t.Context(), ironic.Scope{ConductorGroup: "nowhere"}) {
+			t.Errorf("node %v is of a group that has none", n)
+		}
+	})
 	t.Run("nobody", func(t *testing.T) {
 		_, err := client.NodeByMAC(t.Context(), nobodyMAC)
 		wantError(t, err, ironic.ErrNoNode, "no_port")

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"go.uber.org/zap"
+
+	"github.com/ironic-edge/ironic-edge/cache/shared"
+	"github.com/ironic-edge/ironic-edge/ipxe"
+	"github.com/ironic-edge/ironic-edge/ironic"
+)
+
+// inventory stands for all images that nodes refer to, in the option prefetch.
+const inventory = "inventory"
+
+// How often it is looked whether there is something to prefetch: again, and after a failure.
+const (
+	prefetchAgain = 5 * time.Minute
+	prefetchRetry = 15 * time.Second
+)
+
+// prefetchers bounds how many images are prefetched at once: nodes that boot need the line more.
+const prefetchers = 2
+
+// prefetch has images in the store before a node asks for them, until the context ends. What it has is kept from eviction.
+func (h *Handler) prefetch(ctx context.Context) {
+	done := make(map[string]bool) // what the log has told of
+	for {
+		pause := prefetchAgain
+		wanted, err := h.prefetchWanted(ctx)
+		if err != nil {
+			h.logger.Warn("the images to prefetch cannot be told; Ironic cannot be asked", zap.Error(err))
+			pause = prefetchRetry
+		}
+		targets := make(map[string]*shared.Target)
+		for _, ref := range wanted {
+			location, err := h.follow(ref)
+			if err != nil {
+				continue // an image that this edge does not serve either
+			}
+			if target, err := h.imageTarget(location); err == nil {
+				targets[target.Key] = target
+			}
+		}
+		if err == nil { // else those of nodes that are not known now would be let go
+			h.storage.pin(h, slices.Collect(maps.Keys(targets)))
+		}
+		if failed := h.prefetchAll(ctx, targets, done); failed > 0 {
+			pause = prefetchRetry
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// prefetchWanted returns the references of the images to prefetch.
+func (h *Handler) prefetchWanted(ctx context.Context) ([]string, error) {
+	wanted := make(map[string]struct{})
+	nodes := false
+	for _, ref := range h.prefetchRefs {
+		if ref == inventory {
+			nodes = true
+			continue
+		}
+		wanted[ref] = struct{}{}
+	}
+	var failed error
+	if nodes {
+		for n, err := range h.client.Nodes(ctx, ironic.Scope{}) {
+			if err != nil {
+				failed = err
+				continue
+			}
+			for _, ref := range h.nodeImages(n) {
+				wanted[ref] = struct{}{}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(wanted)), failed
+}
+
+// nodeImages returns the references of the images that a node can need: the agent's, those for its rescue, its instance's.
+func (h *Handler) nodeImages(n *ipxe.Node) []string {
+	var refs []string
+	for _, label := range []string{ipxe.DeployKernel, ipxe.DeployRamdisk, ipxe.RescueKernel, ipxe.RescueRamdisk,
+		ipxe.Kernel, ipxe.Ramdisk, ipxe.BootISO, ipxe.Stage2} {
+		if ref, err := ipxe.ImageRef(n, &h.options, label); err == nil && ref != ipxe.FromConductor {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+// prefetchAll prefetches what is not there, a few at a time, and returns how many failed.
+func (h *Handler) prefetchAll(ctx context.Context, targets map[string]*shared.Target, done map[string]bool) int {
+	store := h.storage.shared()
+	if store == nil {
+		return len(targets)
+	}
+	h.metrics.prefetch.WithLabelValues("wanted").Set(float64(len(targets)))
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	slots := make(chan struct{}, prefetchers)
+	failed, there := 0, 0
+	for _, key := range slices.Sorted(maps.Keys(targets)) {
+		target := targets[key]
+		slots <- struct{}{}
+		mu.Lock()
+		known := done[key]
+		mu.Unlock()
+		group.Go(func() {
+			defer func() { <-slots }()
+			err := h.prefetchOne(ctx, store, target, known)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed++
+				done[key] = false
+				return
+			}
+			there++
+			done[key] = true
+			h.metrics.prefetch.WithLabelValues("there").Set(float64(there))
+		})
+	}
+	group.Wait()
+	h.metrics.prefetch.WithLabelValues("there").Set(float64(there))
+	return failed
+}
+
+// prefetchOne prefetches an image and tells the log how far it is.
+func (h *Handler) prefetchOne(ctx context.Context, store *shared.Cache, target *shared.Target, known bool) error {
+	image := zap.String("image", target.URL.Scheme+"://"+target.URL.Host+target.URL.EscapedPath()) // a query may be a signature
+	told := time.Now()
+	err := store.Prefetch(ctx, target, func(have, size int64) {
+		if time.Since(told) >= 10*time.Second {
+			told = time.Now()
+			h.logger.Info("prefetching", image, zap.String("have", humanize.IBytes(uint64(have))), zap.String("of", humanize.IBytes(uint64(max(size, 0)))))
+		}
+	})
+	switch {
+	case err != nil && ctx.Err() == nil:
+		h.logger.Warn("an image cannot be prefetched", image, zap.Error(err))
+	case err == nil && !known:
+		h.logger.Info("an image is in the store", image)
+	}
+	return err
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ironic
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
+)
+
+func TestNodesInPages(t *testing.T) {
+	t.Parallel()
+	var nodes []ironictest.Node
+	for i := range 2*pageSize + 3 {
+		group := "rack17"
+		if i%2 == 1 {
+			group = "rack18"
+		}
+		nodes = append(nodes, ironictest.Node{UUID: fmt.Sprintf("6d4c7e01-1700-4000-8000-%012d", i), ProvisionState: "active", ConductorGroup: group})
+	}
+	api := ironictest.Start(nodes...)
+	defer api.Close()
+	c, err := New(t.Context(), Config{Endpoint: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for group, want := range map[string]int{"": 2*pageSize + 3, "rack17": pageSize + 2, "rack18": pageSize + 1, "rack19": 0} {
+		seen := make(map[string]bool)
+		for n, err := range c.Nodes(t.Context(), Scope{ConductorGroup: group}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[n.UUID] = true
+		}
+		if len(seen) != want {
+			t.Errorf("%d nodes in group %q, want %d", len(seen), group, want)
+		}
+	}
+}
+
+func TestNodesWithoutIronic(t *testing.T) {
+	t.Parallel()
+	api := ironictest.Start()
+	api.Close()
+	c, err := New(t.Context(), Config{Endpoint: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	n := 0
+	for _, err := range c.Nodes(t.Context(), Scope{}) {
+		if n++; !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%v, want ErrUnavailable", err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d errors, want one", n)
+	}
+}
