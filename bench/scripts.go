@@ -23,7 +23,7 @@ func scripts(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("scripts", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "how often each server is measured; the table has medians")
 	seconds := flags.Int("seconds", 5, "how long one measurement takes")
-	api := flags.String("ironic", "", "`URL` of a node in a real Ironic's API, to compare its reads with, such as http://127.0.0.1:6385/v1/nodes/<uuid>")
+	real := flags.Bool("ironic", false, "run the Ironic that integration/install has installed, too, and compare with reads of a node of its")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -49,6 +49,16 @@ func scripts(ctx context.Context, args []string) error {
 	}
 	defer stopNginx()
 
+	api := ""
+	if *real {
+		url, stop, err := startIronic(ctx, dir)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = stop() }()
+		api = url
+	}
+
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "%d connections, %d rounds of %d s\tironic-edge\tnginx\tratio\tCaddy's respond\t\n", connections, *rounds, *seconds)
 	urls := []string{target, nginx + "/script", least + "/"}
@@ -65,8 +75,8 @@ func scripts(ctx context.Context, args []string) error {
 		}
 		ours, theirs := median(rates[0]), median(rates[1])
 		fmt.Fprintf(table, "%s\t%.0f/s\t%.0f/s\t%.2f\t%.0f/s\t\n", l.name, ours, theirs, ours/theirs, median(rates[2]))
-		if *api != "" && l.name == loads[0].name {
-			rate, err := l.run(ctx, *api, *seconds)
+		if api != "" && l.name == loads[0].name {
+			rate, err := l.run(ctx, api, *seconds)
 			if err != nil {
 				return err
 			}
