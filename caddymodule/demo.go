@@ -67,7 +67,12 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 	api := ironictest.Start(ironictest.DemoFleet(base)...)
 	defer api.Close()
 
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, demoCaddyfile, listen, api.URL), nil)
+	store, err := os.MkdirTemp("", "ironic-edge-demo")
+	if err != nil {
+		return fmt.Errorf("the demo's store: %w", err)
+	}
+	defer os.RemoveAll(store)
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, demoCaddyfile, listen, api.URL, store), nil)
 	if err != nil {
 		return err
 	}
@@ -100,11 +105,19 @@ const demoCaddyfile = `{
 	log {
 		level ERROR
 	}
+	servers {
+		listener_wrappers {
+			ironic_edge
+		}
+	}
 }
 http://%[1]s {
 	ironic_edge {
 		ironic %[2]s
 		public_url http://%[1]s
+		store %[3]s {
+			min_free 0
+		}
 	}
 	reverse_proxy %[2]s
 }
@@ -118,8 +131,8 @@ Try, in another terminal:
     curl %[1]s/pxelinux.cfg/%[2]s
     curl %[1]s/v1/boot/%[3]s/boot.ipxe
     curl '%[1]s/v1/drivers/ipmi/vendor_passthru/ipxe_config?port_address=%[3]s'
-  its kernel, in any range
-    curl -r 0-15 %[1]s/%[4]s/deploy_kernel
+  its kernel, from the edge's own disk, in any range
+    curl -i -r 0-15 %[1]s/%[4]s/deploy_kernel
   a machine that Ironic does not know, and a part of Ironic's API that is closed to the rack
     curl -i %[1]s/pxelinux.cfg/52-54-00-17-00-ff
     curl -i %[1]s/v1/nodes
@@ -130,6 +143,7 @@ Ctrl-C ends the demo.
 func serveDemoImage(w http.ResponseWriter, r *http.Request) {
 	content := bytes.Repeat([]byte("ironic-edge demo"), 4096)
 	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Etag", `"`+r.URL.Path+`"`)
 	http.ServeContent(w, r, "", time.Unix(1_700_000_000, 0), bytes.NewReader(content))
 }
 
