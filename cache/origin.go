@@ -31,7 +31,8 @@ type Part struct {
 	Length    int64         // bytes in the body; -1: until it ends
 	Size      int64         // bytes of the whole representation; -1: not known
 	Validator Validator
-	Ranges    bool // the origin serves ranges of this representation
+	Ranges    bool    // the origin serves ranges of this representation
+	Digest    *Digest // of the whole representation, if the origin says it (RFC 9530); else nil
 
 	// The answer itself, for who keeps what it says. A 206 for the whole of a representation counts as a 200.
 	Status int

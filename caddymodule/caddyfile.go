@@ -46,9 +46,27 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		image_map   <reference prefix> <url prefix>
 //		conductor_http <url>
 //		compat      <release>
+//		store <directory> {
+//			max_size  <size>
+//			min_free  <size>
+//			block     <size>
+//			parallel  <number>
+//			line_rate <bytes per second>
+//			max_transfers <number>
+//			pace      <bytes per second>
+//		}
+//		mirror /<prefix>/ <url> {
+//			max_age    <duration>
+//			revalidate [on|off]
+//			stale      <duration>
+//			ca_file    <file>
+//			sha256     <path> <sum>
+//		}
+//		allow_origins <host>...
 //	}
 //
-// deploy_kernel and its kin may be repeated for other architectures, image_map for other prefixes; nothing else may.
+// deploy_kernel and its kin may be repeated for other architectures, image_map and mirror for other prefixes, and a
+// mirror's sha256 for other paths; nothing else may.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	if d.NextArg() {
@@ -81,6 +99,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 			return d.Errf("option image_map has %d values; write: image_map <reference prefix> <URL prefix>", len(args))
 		}
 		return put(d, option, &h.ImageMap, args[0], args[1])
+	case "mirror":
+		return h.unmarshalMirror(d)
 	}
 	if seen[option] {
 		return d.Errf("option %s is given twice; keep one", option)
@@ -116,6 +136,13 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return one(d, &h.UnknownMAC, "404|inspect|local")
 	case "conductor_http":
 		return one(d, &h.ConductorHTTP, "<url>")
+	case "store":
+		return h.unmarshalStore(d)
+	case "allow_origins":
+		if h.AllowOrigins = d.RemainingArgs(); len(h.AllowOrigins) == 0 {
+			return d.Err("option allow_origins has no value; write: allow_origins <host>...")
+		}
+		return nil
 	case "compat":
 		return one(d, &h.Compat, "<release>")
 	}

@@ -25,6 +25,8 @@ type config struct {
 	lifetimes lookup.Lifetimes
 	fallback  string
 	conductor string
+	store     Store
+	allow     []string // origins beyond the declared ones
 }
 
 // optionError names the option, its value and the remedy. The value is the one that stands in the configuration: what
@@ -67,6 +69,7 @@ func (h *Handler) resolve() (*config, error) {
 		h.resolveURLs(c),
 		h.resolveScripts(c),
 		h.resolveImages(c),
+		h.resolveStore(c),
 	)
 }
 

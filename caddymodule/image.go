@@ -13,7 +13,7 @@ import (
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
-// serveImage streams an image of a node from where the node's reference leads.
+// serveImage gives out an image of a node: from the store, if there is one, else from where the node's reference leads.
 func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route) error {
 	node := &ipxe.Node{UUID: ipxe.UnknownUUID}
 	if route.subject != ipxe.UnknownUUID {
@@ -34,7 +34,14 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 		h.logger.Warn("image reference cannot be followed", nodeField(node), zap.String("label", route.label), zap.Error(err))
 		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference " + err.Error()})
 	}
-	return h.stream(w, r, url, route.label)
+	if h.storage == nil || route.label == ipxe.Kickstart { // a kickstart file holds the agent's token
+		return h.stream(w, r, url, route.label)
+	}
+	target, err := h.imageTarget(url)
+	if err != nil {
+		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference " + err.Error()})
+	}
+	return h.serveTarget(w, r, target, route.label)
 }
 
 // imageURL is where the image behind a node's label can be had. Where the reference itself leads nowhere, the

@@ -19,9 +19,9 @@ import (
 
 func init() { caddy.RegisterModule(new(App)) }
 
-// App looks at the whole configuration once it is loaded and warns of what would break firmware: TLS on a boot site,
-// compression around the boot routes, a public_url that no site answers. It has no options and is loaded by the
-// handler; nobody needs to configure it.
+// App opens the stores of a configuration when it starts, looks at all of it and warns of what would break firmware: TLS
+// on a boot site, compression around the boot routes, a public_url that no site answers. It has no options and is loaded
+// by the handler; nobody needs to configure it.
 type App struct {
 	ctx    caddy.Context
 	logger *zap.Logger
@@ -38,11 +38,20 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start writes the warnings.
+// Start opens the stores and writes the warnings.
 func (a *App) Start() error {
 	app, err := a.ctx.AppIfConfigured("http")
 	if err != nil {
 		return nil // no servers, nothing to warn of
+	}
+	for _, server := range app.(*caddyhttp.App).Servers {
+		found := sightings{}
+		found.walk(server.Routes, false)
+		for _, s := range found.handlers {
+			if err := s.handler.startStore(a.ctx.Slogger()); err != nil {
+				return err
+			}
+		}
 	}
 	for _, warning := range lint(app.(*caddyhttp.App)) {
 		a.logger.Warn(warning)

@@ -27,6 +27,7 @@ type metrics struct {
 	callTimes *prometheus.HistogramVec
 	images    *prometheus.CounterVec
 	bytes     *prometheus.CounterVec
+	stores    *storeCollector
 }
 
 const namespace = "ironic_edge"
@@ -45,12 +46,13 @@ var collectors = &metrics{
 		Help: "How long calls to Ironic's API took.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"resource"}),
 	images: counter("images_total", "Image requests, by label and outcome.", "label", "outcome"),
 	bytes:  counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
+	stores: newStoreCollector(),
 }
 
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.stores} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

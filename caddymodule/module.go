@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -13,7 +14,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache/disk"
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/cache/origin"
 	_ "github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
@@ -104,6 +107,16 @@ type Handler struct {
 	// in it is passed on and never kept.
 	ConductorHTTP string `json:"conductor_http,omitempty"`
 
+	// Where images are kept. Default: nowhere; each transfer comes from the image's origin.
+	Store *Store `json:"store,omitempty"`
+
+	// Parts of other web servers that are served from the store.
+	Mirrors []Mirror `json:"mirrors,omitempty"`
+
+	// The origins that images and mirrors may redirect to beyond their own, as hosts or URLs; *.images.example is any
+	// host below images.example.
+	AllowOrigins []string `json:"allow_origins,omitempty"`
+
 	// The Ironic release whose behaviour is followed where releases differ, such as 21.4. Default: the newest.
 	Compat string `json:"compat,omitempty"`
 
@@ -120,6 +133,13 @@ type Handler struct {
 	conductor string
 	logger    *zap.Logger
 	metrics   *metrics
+
+	storage      *storage // shared with other generations of the configuration; nil: there is none
+	storeOptions disk.Options
+	maxTransfers int
+	pace         int64
+	images       *origin.Client
+	mirrors      []*mirror
 
 	requests atomic.Int64 // under way
 	cleaned  atomic.Bool  // by Caddy
@@ -175,6 +195,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return explainIronic(err)
 	}
 	h.origin = newOriginClient()
+	if err := h.newOrigins(config); err != nil {
+		return err
+	}
+	if err := h.acquireStore(config); err != nil {
+		return err
+	}
 	if err := h.acquireSite(config); err != nil {
 		return err
 	}
@@ -213,7 +239,7 @@ func (h *Handler) release() error {
 	if h.client != nil {
 		_ = h.client.Close()
 	}
-	return h.releaseSite()
+	return errors.Join(h.releaseSite(), h.releaseStore())
 }
 
 const (

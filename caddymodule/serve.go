@@ -20,6 +20,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	route := classify(r.URL.Path, r.URL.EscapedPath())
 	switch route.way {
 	case wayNext:
+		if m := h.mirrorOf(r.URL.Path); m != nil {
+			return h.serveMirror(w, r, m, next)
+		}
 		return next.ServeHTTP(w, r)
 	case wayRefused:
 		return h.refuse(w, r, refusal{http.StatusForbidden, reasonAPI, "this edge is no door to Ironic's API"})

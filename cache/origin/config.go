@@ -24,6 +24,9 @@ type Config struct {
 	// scheme's own, without a scheme it is http and https. A host *.example.org is any below example.org. An empty list
 	// allows nothing.
 	Allow []string
+	// AnyFirst lets any origin be asked first, and bounds by Allow only where it redirects to: for URLs that come from
+	// somebody who is trusted, as Ironic is with its nodes' images. A redirect within one origin is allowed.
+	AnyFirst bool
 	// ProxyFromEnvironment goes through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name. Default: no proxy.
 	ProxyFromEnvironment bool
 	// DialTimeout, TLSTimeout and HeaderTimeout bound connecting, the handshake, and the wait for an answer's header.

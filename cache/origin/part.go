@@ -24,6 +24,9 @@ func (s *Source) read(a *answer, ask cache.Ask, conditional bool) (*cache.Part, 
 		a.body.Close()
 		return nil, bad
 	}
+	if digests := Digests(p); len(digests) > 0 {
+		p.Digest = &digests[0]
+	}
 	anyOf := ask.Same == cache.Validator{}
 	if anyOf || sameRepresentation(ask.Same, p.Validator, conditional && a.StatusCode == http.StatusPartialContent) {
 		return p, nil

@@ -30,7 +30,7 @@ func (c *Client) hop(from *url.URL, at address, location string) (*url.URL, addr
 		return nil, at, unusable("a redirect to what %v", err)
 	case at.scheme == "https" && to.scheme != "https":
 		return nil, at, unusable("a redirect from https to http")
-	case !c.allowed(to):
+	case !c.allowed(to) && !(c.cfg.AnyFirst && to == at):
 		return nil, at, unusable("a redirect to %s (%s), which Allow does not name", to.hostPort(), to.scheme)
 	}
 	return to.inURL(u), to, nil

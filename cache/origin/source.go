@@ -47,7 +47,7 @@ func (c *Client) Source(rawURL string, header http.Header) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the URL %w", err)
 	}
-	if !c.allowed(at) {
+	if !c.allowed(at) && !c.cfg.AnyFirst {
 		return nil, &NotAllowedError{at.String()}
 	}
 	s := &Source{client: c, url: at.inURL(u), address: at, header: plain(header)}

@@ -35,7 +35,7 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, t *Target, o *dis
 	request := t.request(r)
 	outcome := rules.Evaluate(request, k.Response)
 	if outcome == rules.Ranges || r.Method == http.MethodHead {
-		o = c.leases.hold(r, t.Key, o, outcome == rules.Ranges)
+		o, k = c.leases.hold(r, t.Key, o, k, outcome == rules.Ranges)
 	}
 	c.resume(t, o)
 	now := time.Now()

@@ -145,6 +145,9 @@ func (c *Cache) Purge(target string) bool {
 // Serve answers a GET or HEAD. An error means that nothing was written yet: it is a *Failure, or the client's own end.
 func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, t *Target) error {
 	request := t.request(r)
+	if o, k := c.leases.middle(r, t); o != nil {
+		return c.answer(w, r, t, o, k, status{hit: true})
+	}
 	alone := false
 	for {
 		all, variants := c.variants(t.Key)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/cache/disk"
@@ -65,7 +66,17 @@ func (c *Cache) ask(r *http.Request, t *Target, request rules.Request, alone boo
 		c.tasks.Go(func() { c.run(f, r.Context(), t, request) })
 	}
 	c.mu.Unlock()
+	patience := time.NewTimer(answerPatience)
+	if r.Method == http.MethodHead {
+		patience.Reset(headerPatience)
+	}
+	defer patience.Stop()
 	select {
+	case <-patience.C: // the question goes on, and its answer is there for who comes back
+		if !shared {
+			f.leave()
+		}
+		return result{err: errNoAnswerYet}, shared
 	case <-f.done:
 		result := f.result
 		if !shared {
@@ -79,6 +90,12 @@ func (c *Cache) ask(r *http.Request, t *Target, request rules.Request, alone boo
 		return result{err: r.Context().Err()}, shared
 	}
 }
+
+// answerPatience is how long a client waits for an origin's header. Newer iPXE gives up after 120 s without a byte, but
+// comes back after Retry-After by itself.
+const answerPatience = 20 * time.Second
+
+var errNoAnswerYet = errors.New("the origin has not answered yet")
 
 // leave closes what nobody will take.
 func (f *fetch) leave() {

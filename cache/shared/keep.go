@@ -31,7 +31,11 @@ func (c *Cache) keep(t *Target, request rules.Request, part *cache.Part) result 
 	if err != nil {
 		return result{part: part}
 	}
-	identity := t.identity(part)
+	digest := t.Digest
+	if digest == nil {
+		digest = part.Digest
+	}
+	identity := t.identity(part, digest)
 	if o := c.store.Find(identity); o != nil { // the same bytes under another name
 		defer o.Release()
 		_ = part.Body.Close()
@@ -39,7 +43,7 @@ func (c *Cache) keep(t *Target, request rules.Request, part *cache.Part) result 
 		c.remember(t.Key, k)
 		return result{key: k.key}
 	}
-	o, err := c.store.Create(disk.New{Key: k.key, Info: info, Identity: identity, Digest: t.Digest, Origin: t.Upstream, Part: part})
+	o, err := c.store.Create(disk.New{Key: k.key, Info: info, Identity: identity, Digest: digest, Origin: t.Upstream, Part: part})
 	if err != nil {
 		return result{part: part}
 	}
@@ -81,12 +85,12 @@ func whole(part *cache.Part) rules.Response {
 
 // identity names the bytes that an answer is of: by their digest, or by the origin, a strong entity tag and the length.
 // Empty: equal answers need not be of equal bytes.
-func (t *Target) identity(part *cache.Part) string {
+func (t *Target) identity(part *cache.Part, digest *cache.Digest) string {
 	if part.Status != http.StatusOK && part.Status != http.StatusPartialContent {
 		return ""
 	}
-	if t.Digest != nil {
-		return t.Digest.String()
+	if digest != nil {
+		return digest.String()
 	}
 	if tag := part.Validator.ETag; tag != "" && part.Validator.Strong() && part.Size >= 0 {
 		return fmt.Sprintf("%s://%s %s %d", t.URL.Scheme, t.URL.Host, tag, part.Size)

@@ -5,6 +5,7 @@ package shared
 import (
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,41 +31,65 @@ type leaseKey struct{ client, target string }
 
 type lease struct {
 	o     *disk.Object
+	kept  kept
 	timer *time.Timer
 }
 
-// hold returns the object that a client is in the middle of: the one that it was given before if this is a range, else
-// the current one. It takes over one use of the current object and returns one of the object that it returns.
-func (l *leases) hold(r *http.Request, target string, current *disk.Object, middle bool) *disk.Object {
+func keyOf(r *http.Request, target string) leaseKey {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr
 	}
-	key := leaseKey{host, target}
+	return leaseKey{host, target}
+}
+
+// middle returns the object that firmware is in the middle of, with a use of it. It is not asked about: a round trip to
+// the origin for each block that a sanboot reads would be most of its time.
+func (l *leases) middle(r *http.Request, t *Target) (*disk.Object, kept) {
+	if len(r.Header["Range"]) == 0 || len(r.Header["If-Range"]) > 0 || !t.Private && !firmware(r) {
+		return nil, kept{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := l.held[keyOf(r, t.Key)]
+	if held == nil || !held.o.Retain() {
+		return nil, kept{}
+	}
+	return held.o, held.kept
+}
+
+// firmware reports whether a client is one that reads by ranges and knows no validators.
+func firmware(r *http.Request) bool {
+	agent := r.UserAgent()
+	return strings.HasPrefix(agent, "iPXE/") || strings.HasPrefix(agent, "UefiHttpBoot/") || strings.HasPrefix(agent, "GRUB")
+}
+
+// hold returns the object that a client is in the middle of: the one that it was given before if this is a range, else
+// the current one. It takes over one use of the current object and returns one of the object that it returns.
+func (l *leases) hold(r *http.Request, target string, current *disk.Object, k kept, middle bool) (*disk.Object, kept) {
+	key := keyOf(r, target)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	held := l.held[key]
-	if held != nil && (held.o == current || middle) {
+	if held != nil && held.o == current {
 		held.timer.Reset(leaseTime)
-		if held.o == current {
-			return current
-		}
-		old := held.o
-		if old.Retain() {
-			current.Release()
-			return old
-		}
+		return current, k
+	}
+	if held != nil && middle && held.o.Retain() {
+		held.timer.Reset(leaseTime)
+		current.Release()
+		return held.o, held.kept
 	}
 	if held != nil {
 		l.endLocked(key, held)
 	}
 	if l.closed || len(l.held) >= maxLeases || !current.Retain() {
-		return current
+		return current, k
 	}
 	if l.held == nil {
 		l.held = make(map[leaseKey]*lease)
 	}
-	n := &lease{o: current}
+	n := &lease{o: current, kept: k}
 	n.timer = time.AfterFunc(leaseTime, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -73,7 +98,7 @@ func (l *leases) hold(r *http.Request, target string, current *disk.Object, midd
 		}
 	})
 	l.held[key] = n
-	return current
+	return current, k
 }
 
 func (l *leases) endLocked(key leaseKey, held *lease) {

@@ -49,7 +49,7 @@ func Start(ctx context.Context, binary, dir, ironic string, options ...string) (
 	_, port, _ := net.SplitHostPort(site)
 	lines := strings.NewReplacer("{address}", site, "{port}", port).Replace(strings.Join(options, "\n\t\t"))
 	config := filepath.Join(dir, "Caddyfile")
-	text := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tmetrics\n}\nhttp://:%s {\n\tironic_edge {\n\t\tironic %s\n\t\t%s\n\t}\n\treverse_proxy %[3]s\n}\n",
+	text := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tmetrics\n\tservers {\n\t\tlistener_wrappers {\n\t\t\tironic_edge\n\t\t}\n\t}\n}\nhttp://:%s {\n\tironic_edge {\n\t\tironic %s\n\t\t%s\n\t}\n\treverse_proxy %[3]s\n}\n",
 		admin, port, ironic, lines)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ timeout 30 wget -q -O /tmp/lookup --header 'X-OpenStack-Ironic-API-Version: 1.68
 echo "AGENT lookup ended with $?"
 grep -o '"uuid": *"[^"]*"' /tmp/lookup | head -n 1 | sed 's/^/AGENT node /'
 grep -q '"agent_token": *"[A-Za-z0-9_-]' /tmp/lookup && echo "AGENT has a token"
+[ -f /big ] && echo "AGENT big $(sha256sum /big | cut -c1-64)"
 echo "AGENT done"
 poweroff -f
 `

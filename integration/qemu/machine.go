@@ -3,6 +3,7 @@
 package qemu
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -25,6 +27,11 @@ type Machine struct {
 	BootURL string
 	// Dir is a directory for its files.
 	Dir string
+	// Memory in MiB. Default: 768.
+	Memory int
+	// Tap is the device of the host that the NIC is connected to. The firmware's own network stack boots then, not iPXE's
+	// ROM. Default: QEMU's user network, with BootURL from its DHCP server.
+	Tap string
 }
 
 // VM is a machine that runs.
@@ -39,10 +46,14 @@ type VM struct {
 
 // Start switches a machine on. Stop ends it.
 func Start(ctx context.Context, m Machine) (*VM, error) {
-	args := []string{"-machine", "q35,graphics=off", "-accel", "tcg", "-cpu", "max", "-m", "768", "-nodefaults", "-display", "none",
-		"-no-reboot", "-serial", "stdio", "-device", "virtio-rng-pci",
-		"-netdev", "user,id=n0,bootfile=" + m.BootURL,
-		"-device", "virtio-net-pci,netdev=n0,bootindex=0,mac=" + m.MAC}
+	args := []string{"-machine", "q35,graphics=off", "-accel", "tcg", "-cpu", "max", "-m", strconv.Itoa(cmp.Or(m.Memory, 768)), "-nodefaults", "-display", "none",
+		"-no-reboot", "-serial", "stdio", "-device", "virtio-rng-pci"}
+	if m.Tap != "" {
+		args = append(args, "-netdev", "tap,id=n0,script=no,downscript=no,ifname="+m.Tap,
+			"-device", "virtio-net-pci,netdev=n0,bootindex=0,romfile=,mac="+m.MAC)
+	} else {
+		args = append(args, "-netdev", "user,id=n0,bootfile="+m.BootURL, "-device", "virtio-net-pci,netdev=n0,bootindex=0,mac="+m.MAC)
+	}
 	if m.UEFI {
 		vars, err := os.ReadFile("/usr/share/OVMF/OVMF_VARS_4M.fd")
 		if err != nil {

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/ironic-edge/ironic-edge/cache"
+	"github.com/ironic-edge/ironic-edge/cache/origin"
+	"github.com/ironic-edge/ironic-edge/cache/rules"
+	"github.com/ironic-edge/ironic-edge/cache/shared"
+	"github.com/ironic-edge/ironic-edge/ipxe"
+)
+
+// Mirror is a part of another web server that is served from here: a conductor's agent images, ISOs, .efi files. It is a
+// shared HTTP cache (RFC 9111).
+type Mirror struct {
+	// The paths that begin with it are served. It begins and ends with a slash.
+	Prefix string `json:"prefix"`
+	// The URL that takes the prefix's place.
+	Origin string `json:"origin"`
+	// How long an answer is used without asking the origin, if the origin does not say. Default: a tenth of its age at
+	// the origin, a day at most.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+	// Ask the origin each time, and use what is kept only if it confirms it.
+	Revalidate bool `json:"revalidate,omitempty"`
+	// For how long after that an answer is used while the origin cannot be reached. Default: 7 days.
+	Stale *caddy.Duration `json:"stale,omitempty"`
+	// PEM file with the certificates that the origin's certificate must lead to. Default: the system's.
+	CAFile string `json:"ca_file,omitempty"`
+	// SHA-256 sums in hexadecimal, by path below the prefix. What does not match is not served.
+	SHA256 map[string]string `json:"sha256,omitempty"`
+}
+
+// defaultStale is for how long images are used while their origin is gone: they do not go wrong by being old.
+const defaultStale = 7 * 24 * time.Hour
+
+// mirror is a Mirror, checked.
+type mirror struct {
+	prefix, caFile string
+	origin         string // scheme and host
+	base           string // the URL that takes the prefix's place
+	policy         rules.Policy
+	digests        map[string]*cache.Digest
+	client         *origin.Client
+}
+
+// resolveMirrors fills in and checks the mirrors and the allowed origins.
+func (h *Handler) resolveMirrors(c *config) error {
+	var errs []error
+	for _, value := range h.AllowOrigins {
+		filled, err := fill("allow_origins", value)
+		errs = append(errs, err)
+		c.allow = append(c.allow, filled)
+	}
+	h.mirrors = nil
+	for i := range h.Mirrors {
+		m, err := h.Mirrors[i].resolve()
+		errs = append(errs, err)
+		h.mirrors = append(h.mirrors, m)
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Mirror) resolve() (*mirror, error) {
+	r := &mirror{prefix: m.Prefix, digests: make(map[string]*cache.Digest),
+		policy: rules.Policy{MaxAge: time.Duration(m.MaxAge), Revalidate: m.Revalidate, Stale: defaultStale}}
+	if m.Stale != nil {
+		r.policy.Stale = time.Duration(*m.Stale)
+	}
+	const grammar = "write: mirror /<prefix>/ <url>"
+	if !strings.HasPrefix(m.Prefix, "/") || !strings.HasSuffix(m.Prefix, "/") || path.Clean(m.Prefix)+"/" != m.Prefix && m.Prefix != "/" {
+		return r, optionError("mirror", m.Prefix, errors.New("is no path that begins and ends with a slash"), grammar)
+	}
+	if way := classify(m.Prefix, m.Prefix).way; way != wayNext && m.Prefix != "/" {
+		return r, optionError("mirror", m.Prefix, errors.New("is a path of Ironic's"), grammar)
+	}
+	var err error
+	if r.origin, err = fill("mirror", m.Origin); err != nil {
+		return r, err
+	}
+	if _, err := ipxe.ParseURL(r.origin); err != nil {
+		return r, optionError("mirror "+m.Prefix, m.Origin, err, grammar)
+	}
+	u, err := url.Parse(r.origin)
+	if err != nil {
+		return r, optionError("mirror "+m.Prefix, m.Origin, errors.New("is no URL"), grammar)
+	}
+	r.base = strings.TrimSuffix(r.origin, "/") + "/"
+	r.origin = u.Scheme + "://" + u.Host
+	if r.caFile, err = fill("ca_file", m.CAFile); err != nil {
+		return r, err
+	}
+	if m.MaxAge < 0 {
+		return r, negative("max_age", m.MaxAge)
+	}
+	if r.policy.Stale < 0 {
+		return r, negative("stale", *m.Stale)
+	}
+	for name, sum := range m.SHA256 {
+		d, err := cache.ParseDigest("sha256", sum)
+		if err != nil {
+			return r, optionError("sha256", sum, errors.New("is no SHA-256 sum"), "write: sha256 <path> <64 hexadecimal digits>")
+		}
+		r.digests[strings.TrimPrefix(name, "/")] = &d
+	}
+	return r, nil
+}
+
+// mirrorOf returns the mirror that a path belongs to, that of the longest prefix. Nil: none.
+func (h *Handler) mirrorOf(p string) *mirror {
+	var found *mirror
+	for _, m := range h.mirrors {
+		if strings.HasPrefix(p, m.prefix) && (found == nil || len(m.prefix) > len(found.prefix)) {
+			found = m
+		}
+	}
+	return found
+}
+
+// serveMirror answers from a mirror. What is neither GET nor HEAD goes to the next handler; what it changed there is
+// forgotten here (RFC 9111 section 4.4).
+func (h *Handler) serveMirror(w http.ResponseWriter, r *http.Request, m *mirror, next caddyhttp.Handler) error {
+	if !plainPath(r.URL) {
+		return h.refuse(w, r, refusal{http.StatusBadRequest, reasonPath, "the path has more than one reading"})
+	}
+	target, err := m.target(r.URL)
+	if err != nil {
+		return h.refuse(w, r, refusal{http.StatusBadRequest, reasonPath, "the path cannot be mirrored"})
+	}
+	store := h.storage.shared()
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return h.change(w, r, m, target, store, next)
+	}
+	return h.serveTarget(w, r, target, "mirror")
+}
+
+// target is what a request's URL names.
+func (m *mirror) target(u *url.URL) (*shared.Target, error) {
+	name := strings.TrimPrefix(u.Path, m.prefix)
+	to, err := url.Parse(m.base)
+	if err != nil {
+		return nil, err
+	}
+	to.Path += name
+	to.RawPath = ""
+	to.RawQuery = u.RawQuery
+	source, err := m.client.Source(to.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	return &shared.Target{Key: "mirror " + to.String(), URL: to, Upstream: source, Digest: m.digests[name], Policy: m.policy}, nil
+}
+
+// plainPath reports whether a path has one reading only. Firmware spells a colon in two ways, which are one.
+func plainPath(u *url.URL) bool {
+	escaped := strings.ToLower(u.EscapedPath())
+	return path.Clean(u.Path) == strings.TrimSuffix(u.Path, "/") && !strings.ContainsAny(u.Path, "\\\x00") &&
+		!strings.Contains(escaped, "%2f") && !strings.Contains(escaped, "%5c") || u.Path == "/"
+}
+
+// change passes on a request that changes something.
+func (h *Handler) change(w http.ResponseWriter, r *http.Request, m *mirror, target *shared.Target, store *shared.Cache, next caddyhttp.Handler) error {
+	recorder := &statusWriter{ResponseWriter: w}
+	err := next.ServeHTTP(recorder, r)
+	if store == nil {
+		return err
+	}
+	request := rules.Request{Method: r.Method, URL: target.URL, Header: r.Header}
+	for _, u := range rules.Invalidated(request, rules.Response{Status: recorder.status, Header: w.Header()}) {
+		store.Purge("mirror " + u.String())
+	}
+	return err
+}
+
+// statusWriter remembers a status.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

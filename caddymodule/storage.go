@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/dustin/go-humanize"
+
+	"github.com/ironic-edge/ironic-edge/cache/disk"
+	"github.com/ironic-edge/ironic-edge/cache/origin"
+	"github.com/ironic-edge/ironic-edge/cache/shared"
+)
+
+// Store is where images are kept, so that each crosses the line once.
+type Store struct {
+	// The directory. It is made if it is not there; another process must not have it.
+	Directory string `json:"directory"`
+	// How many bytes of images are kept. Default: 100 GiB.
+	MaxSize int64 `json:"max_size,omitempty"`
+	// How many bytes of the file system are left free. Default: 5 GiB.
+	MinFree *int64 `json:"min_free,omitempty"`
+	// The unit in which bytes are fetched and given out. Default: 1 MiB.
+	Block int64 `json:"block,omitempty"`
+	// How many ranges of one image are fetched at once. Default: 4.
+	Parallel int `json:"parallel,omitempty"`
+	// How many bytes per second all transfers from origins together may take. Default: no limit.
+	LineRate int64 `json:"line_rate,omitempty"`
+	// How many transfers to nodes there may be at once; who comes then is told to come back. Default: no limit.
+	MaxTransfers int `json:"max_transfers,omitempty"`
+	// How many bytes per second one node may get. Default: no limit.
+	Pace int64 `json:"pace,omitempty"`
+}
+
+const (
+	defaultMaxSize  = 100 << 30
+	defaultMinFree  = 5 << 30
+	defaultBlock    = 1 << 20
+	defaultParallel = 4
+)
+
+// stores holds the open stores by directory: a reload finds them filled and filling.
+var stores = caddy.NewUsagePool()
+
+// storage is a store that is opened when the configuration starts, not when it is checked: `validate` must be able to run
+// beside the process that has the directory.
+type storage struct {
+	directory string
+	admission admission
+
+	mu    sync.Mutex
+	store *disk.Store
+	cache *shared.Cache
+}
+
+// acquireStore takes a reference to the directory's store.
+func (h *Handler) acquireStore(c *config) error {
+	if c.store.Directory == "" {
+		return nil
+	}
+	value, _, err := stores.LoadOrNew(c.store.Directory, func() (caddy.Destructor, error) {
+		return &storage{directory: c.store.Directory}, nil
+	})
+	if err != nil {
+		return err
+	}
+	h.storage, h.storeOptions = value.(*storage), disk.Options{MaxSize: c.store.MaxSize, MinFree: *c.store.MinFree,
+		Block: c.store.Block, Parallel: c.store.Parallel}
+	h.maxTransfers, h.pace = c.store.MaxTransfers, c.store.Pace
+	return nil
+}
+
+// startStore opens the store, or gives an open one this configuration's limits.
+func (h *Handler) startStore(log *slog.Logger) error {
+	if h.storage == nil {
+		return nil
+	}
+	options := h.storeOptions
+	options.Log = log
+	if err := h.storage.open(options); err != nil {
+		return optionError("store", h.Store.Directory, err, "see docs/operating.md")
+	}
+	return nil
+}
+
+func (s *storage) open(options disk.Options) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.store != nil {
+		s.store.SetLimits(options.MaxSize, options.MinFree)
+		return nil
+	}
+	store, err := disk.Open(s.directory, options)
+	if err != nil {
+		return err
+	}
+	s.store, s.cache = store, shared.New(store, options.Log)
+	return nil
+}
+
+// shared returns the cache in the store. Nil: it is not open yet.
+func (s *storage) shared() *shared.Cache {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cache
+}
+
+// Destruct closes the store when no configuration uses it any more.
+func (s *storage) Destruct() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.store == nil {
+		return nil
+	}
+	s.cache.Close()
+	return s.store.Close()
+}
+
+// releaseStore gives back the reference that acquireStore took.
+func (h *Handler) releaseStore() error {
+	if h.storage == nil {
+		return nil
+	}
+	_, err := stores.Delete(h.storage.directory)
+	return err
+}
+
+// resolveStore fills in and checks the store and the mirrors.
+func (h *Handler) resolveStore(c *config) error {
+	if h.Store == nil {
+		if len(h.Mirrors) > 0 {
+			return fmt.Errorf("%s: option mirror %s needs a store; write: store <directory>", directive, h.Mirrors[0].Prefix)
+		}
+		return nil
+	}
+	c.store = *h.Store
+	s := &c.store
+	var err error
+	if s.Directory, err = fill("store", s.Directory); err != nil {
+		return err
+	}
+	if !filepath.IsAbs(s.Directory) {
+		return optionError("store", h.Store.Directory, errors.New("is not an absolute path"), "give one such as /var/lib/ironic-edge")
+	}
+	s.Directory = filepath.Clean(s.Directory)
+	if s.MaxSize == 0 {
+		s.MaxSize = defaultMaxSize
+	}
+	if s.MinFree == nil {
+		s.MinFree = new(int64)
+		*s.MinFree = defaultMinFree
+	}
+	if s.Block == 0 {
+		s.Block = defaultBlock
+	}
+	if s.Parallel == 0 {
+		s.Parallel = defaultParallel
+	}
+	size := func(option string, n int64, problem, remedy string) error {
+		return optionError(option, strings.ReplaceAll(humanize.IBytes(uint64(max(n, 0))), " ", ""), errors.New(problem), remedy)
+	}
+	switch {
+	case s.MaxSize < s.Block:
+		return size("max_size", s.MaxSize, "is less than a block", "give a size such as 200GiB")
+	case *s.MinFree < 0:
+		return size("min_free", *s.MinFree, "is negative", "give a size such as 10GiB, or 0")
+	case s.Block < 4<<10 || s.Block > 64<<20 || s.Block&(s.Block-1) != 0:
+		return size("block", s.Block, "is no power of two from 4KiB to 64MiB", "give one such as 1MiB")
+	case s.Parallel < 1 || s.Parallel > 32:
+		return optionError("parallel", fmt.Sprint(s.Parallel), errors.New("is not from 1 to 32"), "give a number such as 4")
+	case s.LineRate < 0:
+		return size("line_rate", s.LineRate, "is negative", "give bytes per second such as 50MiB")
+	case s.MaxTransfers < 0:
+		return optionError("max_transfers", fmt.Sprint(s.MaxTransfers), errors.New("is negative"), "give a number such as 200")
+	case s.Pace < 0:
+		return size("pace", s.Pace, "is negative", "give bytes per second such as 10MiB")
+	}
+	return h.resolveMirrors(c)
+}
+
+// newOrigins makes the clients by which the store is filled.
+func (h *Handler) newOrigins(c *config) error {
+	var err error
+	if h.images, err = origin.New(origin.Config{UserAgent: userAgent, Allow: c.allow, AnyFirst: true, LineRate: c.store.LineRate,
+		RefuseHTML: true, ProxyFromEnvironment: true}); err != nil {
+		return explainOrigin(err)
+	}
+	for _, m := range h.mirrors {
+		allow := append([]string{m.origin}, c.allow...)
+		if m.client, err = origin.New(origin.Config{UserAgent: userAgent, Allow: allow, CAFile: m.caFile, LineRate: c.store.LineRate,
+			ProxyFromEnvironment: true}); err != nil {
+			return explainOrigin(err)
+		}
+	}
+	return nil
+}
+
+// explainOrigin turns what an origin's client says of its configuration into an error of ours.
+func explainOrigin(err error) error {
+	var bad *origin.ConfigError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	switch bad.Field {
+	case "CAFile":
+		return optionError("ca_file", bad.Value, bad.Err, "give a PEM file with the certificate of the authority that the origin's comes from")
+	case "Allow":
+		return optionError("allow_origins", bad.Value, bad.Err, "give hosts or URLs such as https://images.example or *.images.example")
+	}
+	return fmt.Errorf("%s: %w", directive, err)
+}

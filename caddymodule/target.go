@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ironic-edge/ironic-edge/cache/rules"
+	"github.com/ironic-edge/ironic-edge/cache/shared"
+)
+
+// imageMaxAge is how long an image is used without asking its origin, if the origin does not say: long enough that a rack
+// that starts together asks once, short enough that a new agent image is seen by the next deployment.
+const imageMaxAge = time.Minute
+
+// imageTarget is what an image's URL names. Its key is the URL: nodes with one reference have one object.
+func (h *Handler) imageTarget(location string) (*shared.Target, error) {
+	u, err := url.Parse(location)
+	if err != nil {
+		return nil, errors.New("is no URL")
+	}
+	source, err := h.images.Source(location, nil)
+	if err != nil {
+		return nil, err
+	}
+	key := *u
+	key.User = nil
+	return &shared.Target{Key: "image " + key.String(), URL: u, Upstream: source, Private: true,
+		Policy: rules.Policy{MaxAge: imageMaxAge, Stale: defaultStale}}, nil
+}
+
+// serveTarget answers from the store, which is filled from the target's origin.
+func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *shared.Target, label string) error {
+	store := h.storage.shared()
+	if store == nil { // the configuration is just starting
+		w.Header().Set("Retry-After", "1")
+		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonStarting, "the store is being opened"})
+	}
+	ctx, span := startSpan(r.Context(), "ironic-edge image "+label)
+	defer span.End()
+	limiter, leave, ok := h.storage.admission.enter(r, h.maxTransfers, h.pace)
+	if !ok {
+		w.Header().Set("Retry-After", retryAfter(time.Now()))
+		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonBusy, "too many transfers are under way"})
+	}
+	defer leave()
+	counted := &countingWriter{ResponseWriter: w}
+	if limiter != nil {
+		counted.ResponseWriter = &pacedWriter{w, r.Context(), limiter}
+	}
+	defer func() {
+		outcome := "ok"
+		if p := recover(); p != nil { // the answer was cut short
+			h.metrics.image(label, "short", counted.n)
+			recordError(span)
+			panic(p)
+		}
+		if counted.failed {
+			outcome = "failed"
+		}
+		h.metrics.image(label, outcome, counted.n)
+	}()
+	err := store.Serve(counted, r.WithContext(ctx), target)
+	if err == nil {
+		return nil
+	}
+	if r.Context().Err() != nil {
+		return nil // the client is gone
+	}
+	counted.failed = true
+	recordError(span)
+	return h.refuseOrigin(w, r, label, err)
+}
+
+// refuseOrigin answers when an origin does not deliver.
+func (h *Handler) refuseOrigin(w http.ResponseWriter, r *http.Request, label string, err error) error {
+	h.logger.Warn("image origin does not deliver", zap.String("label", label), zap.Error(err))
+	status, retry, text := http.StatusServiceUnavailable, time.Duration(0), "the image's origin does not answer"
+	var failure *shared.Failure
+	if errors.As(err, &failure) {
+		status, retry = failure.Status, failure.RetryAfter
+		if failure.Status < http.StatusInternalServerError || failure.Status == http.StatusBadGateway {
+			text = "the image's origin answers with " + failure.Reason
+		}
+	}
+	switch {
+	case status == http.StatusServiceUnavailable && retry > 0:
+		w.Header().Set("Retry-After", strconv.Itoa(int(max(1, min(retry, time.Minute)/time.Second))))
+	case status == http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter(time.Now()))
+	}
+	return h.refuse(w, r, refusal{status, reasonOrigin, text})
+}
+
+// countingWriter counts the bytes that a client got.
+type countingWriter struct {
+	http.ResponseWriter
+	n      int64
+	failed bool
+}
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.n += int64(n)
+	return n, err
+}
+
+// ReadFrom lets the connection below use sendfile.
+func (w *countingWriter) ReadFrom(r io.Reader) (int64, error) {
+	n, err := io.Copy(w.ResponseWriter, r)
+	w.n += n
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
