@@ -26,7 +26,8 @@ func (s *Store) prepare() (err error) {
 			}
 		}
 	}()
-	if s.lock, err = s.root.OpenFile("lock", os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+	// It is not opened for writing, or the file system could not be made read-only.
+	if s.lock, err = s.root.OpenFile("lock", os.O_RDONLY|os.O_CREATE, 0o644); err != nil {
 		return fmt.Errorf("%w; give a directory that can be written", err)
 	}
 	if err := syscall.Flock(int(s.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {

@@ -242,6 +242,31 @@ func TestLowerLimits(t *testing.T) {
 	}
 }
 
+// TestLookingIsNoUse checks objects. The one that was not used for longest is still the first to go: a start used to make
+// it one of the last used, and to write that down.
+func TestLookingIsNoUse(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	for i := range 5 {
+		touch(t, s, keep(t, s, fmt.Sprint(i), pattern(testBlock, 89)), time.Unix(int64(1000*i), 0))
+	}
+	s.Close()
+	s = open(t, s.dir)
+	settle(s) // it has looked at some
+	if _, _, err := s.Scrub(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	s.SetLimits(3*testBlock, 0)
+	s.Close()
+	s = open(t, s.dir)
+	if got := slices.Sorted(maps.Keys(s.Keys())); !slices.Equal(got, []string{"2", "3", "4"}) {
+		t.Errorf("left are %v, want those used last", got)
+	}
+	if oldest := s.Stats().OldestUse; !oldest.Equal(time.Unix(2000, 0)) {
+		t.Errorf("the oldest was used at %v", oldest)
+	}
+}
+
 // TestScrub flips a bit of a whole object.
 func TestScrub(t *testing.T) {
 	t.Parallel()

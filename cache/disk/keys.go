@@ -21,7 +21,7 @@ func (s *Store) Get(key string) (*Object, json.RawMessage) {
 	}
 	info := o.keys[key]
 	s.mu.Unlock()
-	if !s.opened(o) {
+	if !s.take(o) {
 		return nil, nil
 	}
 	return o, info
@@ -34,7 +34,7 @@ func (s *Store) Find(identity string) *Object {
 	o := s.identities[identity]
 	used := o != nil && s.useLocked(o)
 	s.mu.Unlock()
-	if !used || !s.opened(o) {
+	if !used || !s.take(o) {
 		return nil
 	}
 	return o

@@ -25,6 +25,7 @@ func awaitIdle(t testing.TB, s *Store, key string) {
 		filling, progress := o.fill != nil, o.progress
 		o.mu.Unlock()
 		if !filling {
+			s.fills.Wait() // the fill used the object, too
 			return
 		}
 		<-progress

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -254,6 +255,34 @@ func TestOldBytesToTheEnd(t *testing.T) {
 		}
 		o, _ = s.Get("key")
 		wantContent(t, o, content)
+	}
+}
+
+// TestReplacedIsResumed has an origin that refuses in the middle of an object that was replaced. Who reads it, as a node
+// does that boots from it, can have it filled to its end; no one else finds it.
+func TestReplacedIsResumed(t *testing.T) {
+	t.Parallel()
+	content := pattern(20*testBlock, 52)
+	s := open(t, t.TempDir())
+	h := strongOrigin(content, cut, refused)
+	o := createFrom(t, s, "key", h, cache.Ask{}, sha(content))
+	s.mu.Lock()
+	o.identity, s.identities["content"] = "content", o
+	s.mu.Unlock()
+	settle(s)
+	keep(t, s, "key", pattern(testBlock, 53))
+	if again := s.Find("content"); again != nil {
+		t.Error("an object that was dropped is found by its identity")
+	}
+	s.Resume(o, h)
+	wantContent(t, o, content)
+	settle(s)
+	consistent(t, s)
+	if st := s.Stats(); st.Bytes != testBlock || st.Objects != 1 {
+		t.Errorf("%d objects take %d bytes", st.Objects, st.Bytes)
+	}
+	if names, _ := filepath.Glob(s.dir + "/objects/*/*"); len(names) != 3 {
+		t.Errorf("the files are %v", names)
 	}
 }
 

@@ -235,12 +235,13 @@ func (s *Store) createFiles(o *Object) error {
 	return nil
 }
 
-// Resume fills an object that is neither whole nor being filled.
+// Resume fills an object that is neither whole nor being filled. One that was replaced is filled for who still reads it.
 func (s *Store) Resume(o *Object, origin cache.Origin) {
 	s.mu.Lock()
 	o.mu.Lock()
 	var f *fill
-	if !o.whole && o.fill == nil && !o.removed && !s.closed {
+	final := errors.Is(o.gone, ErrBad) || errors.Is(o.gone, ErrChanged) || errors.Is(o.gone, ErrNotStored)
+	if !o.whole && o.fill == nil && !(o.removed && final) && !s.closed {
 		o.users++
 		o.origin = origin
 		f = s.newFill(o, origin, nil)

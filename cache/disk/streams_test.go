@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -170,6 +172,37 @@ func TestWeakInPieces(t *testing.T) {
 	got, _ := readAll(t, o)
 	if v := newVersions(content, other); !v.fit(got, 0) {
 		t.Error("bytes of two contents in one")
+	}
+}
+
+// TestBadBlockOfWeak has a disk that flipped a bit of an object without a strong validator, and an origin with other
+// content from there on. The block was fetched again and stood between those of the old content.
+func TestBadBlockOfWeak(t *testing.T) {
+	t.Parallel()
+	content := pattern(20*testBlock, 29)
+	other := append(bytes.Clone(content[:testBlock]), pattern(19*testBlock, 30)...)
+	s := open(t, t.TempDir())
+	h := &hostile{content: content, validator: validators[1], ranges: true, faults: []fault{cut, refused}}
+	o := createFrom(t, s, "key", h, cache.Ask{}, nil)
+	o.Release()
+	settle(s)
+	s.Close()
+	f, err := os.OpenFile(filepath.Join(s.dir, dataPath(o.id)), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{content[testBlock] ^ 1}, testBlock); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	h.change(other, validators[1])
+	s = open(t, s.dir)
+	o, _ = s.Get("key")
+	defer o.Release()
+	s.Resume(o, h)
+	known := newVersions(content, other)
+	for _, i := range []int64{2, 1, 0, 3} {
+		readAt(t.Context(), t, o, known, i*testBlock, testBlock)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// use takes an object for a user.
+// use takes an object for the store itself, which is no use that keeps it from eviction later.
 func (s *Store) use(o *Object) bool {
 	s.mu.Lock()
 	used := s.useLocked(o)
@@ -24,8 +24,30 @@ func (s *Store) useLocked(o *Object) bool {
 		return false
 	}
 	o.users++
-	o.lastUse.Store(time.Now().Unix())
-	s.recent.MoveToFront(o.element)
+	return true
+}
+
+// take takes an object for a client, who asked for it.
+func (s *Store) take(o *Object) bool {
+	if !s.opened(o) {
+		return false
+	}
+	now := time.Now()
+	s.mu.Lock()
+	o.lastUse.Store(now.Unix())
+	if !o.removed {
+		s.recent.MoveToFront(o.element)
+	}
+	touch := now.Sub(o.touched).Abs() > time.Minute // it is in the future if the clock was
+	if touch {
+		o.touched = now
+	}
+	s.mu.Unlock()
+	if touch {
+		if err := s.root.Chtimes(sidecarPath(o.id), now, now); err != nil {
+			s.log.Debug("the use of an object cannot be written down", slog.String("object", o.id), slog.Any("error", err))
+		}
+	}
 	return true
 }
 
@@ -38,18 +60,6 @@ func (s *Store) opened(o *Object) bool {
 		}
 		s.release(o)
 		return false
-	}
-	now := time.Now()
-	s.mu.Lock()
-	touch := now.Sub(o.touched).Abs() > time.Minute // it is in the future if the clock was
-	if touch {
-		o.touched = now
-	}
-	s.mu.Unlock()
-	if touch {
-		if err := s.root.Chtimes(sidecarPath(o.id), now, now); err != nil {
-			s.log.Debug("the use of an object cannot be written down", slog.String("object", o.id), slog.Any("error", err))
-		}
 	}
 	return true
 }
