@@ -83,8 +83,11 @@ func whole(part *cache.Part) rules.Response {
 	return r
 }
 
-// identity names the bytes that an answer is of: by their digest, or by the origin, a strong entity tag and the length.
+// identity names the bytes that an answer is of: by their digest, or by the target, a strong entity tag and the length.
 // Empty: equal answers need not be of equal bytes.
+//
+// A tag is of one resource. Two resources may have the same strong tag and different bytes (RFC 9110 section 8.8.1). Of
+// images the origin stands for the target, since a conductor has them once and links them under the name of each node.
 func (t *Target) identity(part *cache.Part, digest *cache.Digest) string {
 	if part.Status != http.StatusOK && part.Status != http.StatusPartialContent {
 		return ""
@@ -93,7 +96,11 @@ func (t *Target) identity(part *cache.Part, digest *cache.Digest) string {
 		return digest.String()
 	}
 	if tag := part.Validator.ETag; tag != "" && part.Validator.Strong() && part.Size >= 0 {
-		return fmt.Sprintf("%s://%s %s %d", t.URL.Scheme, t.URL.Host, tag, part.Size)
+		of := t.Key
+		if t.Private {
+			of = t.URL.Scheme + "://" + t.URL.Host
+		}
+		return fmt.Sprintf("%s %s %d", of, tag, part.Size)
 	}
 	return ""
 }

@@ -215,7 +215,7 @@ func TestRevalidation(t *testing.T) {
 func TestOneContent(t *testing.T) {
 	t.Parallel()
 	want := testBytes(50 * testBlock)
-	e := newEdge(t, content(want, `"1"`, "Cache-Control: max-age=60"))
+	e := newEdge(t, content(want, `"1"`, "Cache-Control: max-age=60"), func(target *Target) { target.Private = true })
 	e.get(t, "/node1")
 	before := e.bytes.Load()
 	for i := range 10 {
