@@ -33,6 +33,7 @@ const (
 	reasonUnavailable  = "ironic_unavailable" // Ironic cannot be asked
 	reasonBadAnswer    = "ironic_answer"      // Ironic's answer cannot be used
 	reasonReference    = "reference"          // an image reference that this edge cannot follow
+	reasonStale        = "stale"              // Ironic does not answer; this is what it said before
 	reasonStarting     = "starting"           // the store is not open yet
 	reasonBusy         = "busy"               // as many transfers as max_transfers allows are under way
 	reasonOrigin       = "origin"             // an image's origin does not deliver it

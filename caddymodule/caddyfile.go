@@ -31,6 +31,12 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		api_url      <url>[,<url>...]
 //		node_ttl     <duration>
 //		negative_ttl <duration>
+//		answer_deadline <duration>
+//		stale {
+//			local_boot <duration>
+//			agent      <duration>
+//			instance   <duration>
+//		}
 //		deploy_kernel  [<cpu_arch>] <reference>
 //		deploy_ramdisk [<cpu_arch>] <reference>
 //		rescue_kernel  [<cpu_arch>] <reference>
@@ -118,6 +124,10 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return duration(d, &h.NodeTTL)
 	case "negative_ttl":
 		return duration(d, &h.NegativeTTL)
+	case "answer_deadline":
+		return duration(d, &h.AnswerDeadline)
+	case "stale":
+		return h.unmarshalStale(d)
 	case "kernel_append_params":
 		h.KernelAppendParams = new(string)
 		return words(d, h.KernelAppendParams)

@@ -22,7 +22,8 @@ import (
 type config struct {
 	ironic    ironic.Config
 	options   ipxe.Options
-	lifetimes lookup.Lifetimes
+	terms     lookup.Terms[*knownNode]
+	windows   windows
 	fallback  string
 	conductor string
 	store     Store
@@ -154,16 +155,17 @@ func negative(option string, d caddy.Duration) error {
 }
 
 func (h *Handler) resolveLifetimes(c *config) error {
-	c.lifetimes = lookup.Lifetimes{
+	c.terms = lookup.Terms[*knownNode]{
 		Value:    cmp.Or(time.Duration(h.NodeTTL), defaultNodeTTL),
 		Negative: cmp.Or(time.Duration(h.NegativeTTL), defaultNegativeTTL),
+		Patience: cmp.Or(time.Duration(h.AnswerDeadline), defaultDeadline),
 	}
 	const longest = time.Hour // beyond it a script would be one for a state long gone
 	var errs []error
 	for _, f := range []struct {
 		option string
 		value  time.Duration
-	}{{"node_ttl", c.lifetimes.Value}, {"negative_ttl", c.lifetimes.Negative}} {
+	}{{"node_ttl", c.terms.Value}, {"negative_ttl", c.terms.Negative}} {
 		switch {
 		case f.value < 0:
 			errs = append(errs, negative(f.option, caddy.Duration(f.value)))
@@ -172,6 +174,12 @@ func (h *Handler) resolveLifetimes(c *config) error {
 				"a node would get scripts for a state it left long ago; give seconds"))
 		}
 	}
+	if h.AnswerDeadline < 0 {
+		errs = append(errs, negative("answer_deadline", h.AnswerDeadline))
+	}
+	var err error
+	c.windows, err = h.Stale.resolve()
+	errs = append(errs, err)
 	return errors.Join(errs...)
 }
 

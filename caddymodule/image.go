@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
@@ -20,7 +21,8 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 		key := uuidKey(route.subject)
 		entry, err := h.node(r.Context(), key)
 		setCacheStatus(w, entry)
-		if err != nil {
+		// Whoever is in the middle of an image goes on while Ironic is gone: bytes are no decision.
+		if err != nil && !(entry.Status == cache.Stale && outage(err) && entry.Age <= h.windows.longest()) {
 			return h.refuseLookup(w, r, key, err)
 		}
 		node = entry.Value.node

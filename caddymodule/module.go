@@ -60,6 +60,12 @@ type Handler struct {
 	// The same for "no such node". Default: 2s.
 	NegativeTTL caddy.Duration `json:"negative_ttl,omitempty"`
 
+	// For how long what Ironic said last is used while it does not answer, by what a node would be given.
+	Stale *Stale `json:"stale,omitempty"`
+
+	// How long Ironic's answer is waited for where an older one could be used. Default: 800ms.
+	AnswerDeadline caddy.Duration `json:"answer_deadline,omitempty"`
+
 	// The agent's kernel by CPU architecture (properties.cpu_arch), under the empty name the one for all others; for
 	// nodes whose driver_info names none. Each kernel needs a ramdisk.
 	DeployKernel map[string]string `json:"deploy_kernel,omitempty"`
@@ -126,7 +132,8 @@ type Handler struct {
 
 	// What Provision made of the fields above.
 	options   ipxe.Options
-	lifetimes lookup.Lifetimes
+	terms     lookup.Terms[*knownNode]
+	windows   windows
 	publicURL string // public_url, unless the request has a say in it
 	imageMap  map[string]string
 	bootstrap []byte
@@ -187,7 +194,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.options, h.lifetimes, h.conductor = config.options, config.lifetimes, config.conductor
+	h.options, h.conductor = config.options, config.conductor
+	h.windows = config.windows
+	h.terms = config.terms
+	h.terms.Usable = h.usable
 	if h.bootstrap, err = ipxe.Bootstrap(config.fallback); err != nil {
 		return optionError("fallback_script", h.FallbackScript, err, "give a URL or a path without blanks")
 	}
@@ -251,6 +261,7 @@ const (
 	defaultNodeTTL     = 5 * time.Second
 	defaultNegativeTTL = 2 * time.Second
 	defaultTimeout     = 5 * time.Second
+	defaultDeadline    = 800 * time.Millisecond
 )
 
 // nodeSource finds nodes in Ironic.

@@ -30,20 +30,27 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	}
 	entry, err := h.node(r.Context(), key)
 	setCacheStatus(w, entry)
-	if err != nil {
+	stale := err != nil && entry.Usable && outage(err)
+	if err != nil && !stale {
 		return h.refuseLookup(w, r, key, err)
 	}
 	known := entry.Value
 	if route.way == wayPassthru && known.node.Driver != route.subject {
 		return h.refuse(w, r, refusal{http.StatusNotFound, reasonDriver, "the node has another driver"})
 	}
+	if stale {
+		h.tellStale(w, known.node, entry.Age)
+	}
 	boot := h.boot(r)
-	if text := known.rendered.Load(); text.fits(h, &boot) {
+	if text := known.rendered.Load(); !stale && text.fits(h, &boot) {
 		return h.writeRendered(w, r, text, boot.RequestID)
 	}
 	script, err := h.selectScript(r.Context(), known.node, &boot)
 	if err != nil {
 		return h.refuseNode(w, r, known.node, err)
+	}
+	if stale {
+		script = script.Stale(entry.Age)
 	}
 	return h.render(w, r, known, &script, &boot)
 }
@@ -103,7 +110,7 @@ func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
 
 // node finds a node in the cache or in Ironic.
 func (h *Handler) node(ctx context.Context, key string) (lookup.Entry[*knownNode], error) {
-	entry, err := h.site.nodes.Get(ctx, key, h.lifetimes, h.load)
+	entry, err := h.site.nodes.Get(ctx, key, &h.terms, h.load)
 	h.metrics.lookup(entry.Status)
 	return entry, err
 }
@@ -187,7 +194,7 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, known *knownNod
 		w.Header().Set(reasonHeader, string(script.Reason))
 		h.logger.Warn("node in a provision state that this release does not know",
 			zap.String("node", known.node.UUID), zap.String("provision_state", string(known.node.ProvisionState)))
-	} else if boot.Secrets == nil {
+	} else if boot.Secrets == nil && !script.IsStale() {
 		known.rendered.Store(&rendered{handler: h, base: boot.BaseURL, api: boot.APIURL, text: text,
 			id: bytes.Index(text, []byte(boot.RequestID)), count: h.metrics.script(script.Kind, script.Reason)})
 	}

@@ -5,6 +5,7 @@ package ipxe
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Kind is what a script does, named after the label of Ironic's template that does the same.
@@ -41,7 +42,19 @@ type Script struct {
 
 	drives    []drive
 	initiator string
+
+	stale string // how old the facts are that it was made of, if that is to be said
 }
+
+// Stale returns the script with a line for the console that says how old the facts are that it was made of, because
+// Ironic cannot be asked.
+func (s Script) Stale(age time.Duration) Script {
+	s.stale = strconv.FormatInt(int64(age/time.Second), 10)
+	return s
+}
+
+// IsStale reports whether the script says how old its facts are.
+func (s *Script) IsStale() bool { return s.stale != "" }
 
 // drive is one SAN drive with the CHAP credential that its target wants.
 type drive struct {
@@ -85,7 +98,11 @@ func (s *Script) appendTitle(b []byte) []byte {
 	}
 	b = append(b, " is in state "...)
 	b = appendPlain(b, string(s.node.ProvisionState))
-	return append(append(append(b, ": "...), s.Kind...), '\n')
+	b = append(append(append(b, ": "...), s.Kind...), '\n')
+	if s.stale != "" {
+		b = append(append(append(b, "echo Ironic does not answer, this is what it said "...), s.stale...), " s ago\n"...)
+	}
+	return b
 }
 
 // appendDeploy has the retry policy of Ironic's deploy label: eleven attempts, the n-th wait n seconds long, then off.

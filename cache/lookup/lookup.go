@@ -25,19 +25,28 @@ type Config[V any] struct {
 	MaxEntries int64
 }
 
-// Lifetimes are how long answers are fresh. They belong to who asks: users of one Cache may differ in them.
-type Lifetimes struct {
+// Terms are what somebody wants of a Cache: users of one may differ in them.
+type Terms[V any] struct {
+	// Value and Negative are how long answers are fresh.
 	Value    time.Duration
 	Negative time.Duration
+	// Usable reports whether a value of that age may stand in for a fresh one while there is none. Nil: none may.
+	Usable func(value V, age time.Duration) bool
+	// Patience is how long the source is waited for where there is a usable value; 0: as long as it takes. The source is
+	// asked to the end all the same.
+	Patience time.Duration
 }
 
 // of is the lifetime of values or of negative answers.
-func (l Lifetimes) of(negative bool) time.Duration {
+func (t *Terms[V]) of(negative bool) time.Duration {
 	if negative {
-		return l.Negative
+		return t.Negative
 	}
-	return l.Value
+	return t.Value
 }
+
+// ErrSlow is the error beside a usable value whose source took longer than the user's patience.
+var ErrSlow = errors.New("the source has not answered yet")
 
 // Load asks the source. Its context is not that of any single caller.
 type Load[V any] func(ctx context.Context, key string) (V, error)
@@ -48,6 +57,7 @@ type Entry[V any] struct {
 	Status cache.Status
 	Age    time.Duration // since the source was asked
 	TTL    time.Duration // until it is stale; negative when it is
+	Usable bool          // it is stale, and may stand in for a fresh one
 }
 
 // Cache remembers answers. It may be used by many goroutines at once.
@@ -110,27 +120,39 @@ func (c *Cache[V]) Close() error {
 }
 
 // Get returns the answer for key, asking load where none is as fresh as wanted. An error comes with a stale entry when
-// there is an older answer, and Status is cache.Stale then: what that is still good for is the caller's to say.
-func (c *Cache[V]) Get(ctx context.Context, key string, fresh Lifetimes, load Load[V]) (Entry[V], error) {
-	return c.getSince(ctx, c.epoch.Load(), key, fresh, load)
+// there is an older answer, and Status is cache.Stale then. What was forgotten is never usable.
+func (c *Cache[V]) Get(ctx context.Context, key string, terms *Terms[V], load Load[V]) (Entry[V], error) {
+	return c.getSince(ctx, c.epoch.Load(), key, terms, load)
 }
 
 // getSince is Get for somebody who came at an epoch.
-func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, fresh Lifetimes, load Load[V]) (Entry[V], error) {
+func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, terms *Terms[V], load Load[V]) (Entry[V], error) {
 	now := time.Now()
 	old, ok := c.kept(key)
+	usable := false
 	if ok {
-		if ttl := c.remaining(old, fresh, now); ttl > 0 {
-			if ttl < fresh.of(old.err != nil)/4 {
+		if ttl := c.remaining(old, terms, now); ttl > 0 {
+			if ttl < terms.of(old.err != nil)/4 {
 				c.renew(key, old, load)
 			}
-			return Entry[V]{old.value, cache.Hit, now.Sub(old.asked), ttl}, old.err
+			return Entry[V]{old.value, cache.Hit, now.Sub(old.asked), ttl, false}, old.err
 		}
+		usable = old.err == nil && terms.Usable != nil && !c.isForgotten(old) && terms.Usable(old.value, now.Sub(old.asked))
 	}
-	filled, shared, err := c.flight.Do(ctx, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) })
+	waiting := ctx
+	if usable && terms.Patience > 0 {
+		c.renew(key, old, load) // goes on when the patience is at its end
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeoutCause(ctx, terms.Patience, ErrSlow)
+		defer cancel()
+	}
+	filled, shared, err := c.flight.Do(waiting, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) })
+	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+		err = ErrSlow
+	}
 	if shared && err == nil && filled.began < came && c.isForgotten(filled) {
 		// It was forgotten while it was on its way to others. What is kept or under way now began after that.
-		return c.getSince(ctx, came, key, fresh, load)
+		return c.getSince(ctx, came, key, terms, load)
 	}
 	switch {
 	case err == nil:
@@ -138,9 +160,9 @@ func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, fresh 
 		if shared {
 			status = cache.Collapsed
 		}
-		return Entry[V]{filled.value, status, 0, fresh.of(filled.err != nil)}, filled.err
+		return Entry[V]{filled.value, status, 0, terms.of(filled.err != nil), false}, filled.err
 	case ok && old.err == nil:
-		return Entry[V]{old.value, cache.Stale, now.Sub(old.asked), c.remaining(old, fresh, now)}, err
+		return Entry[V]{old.value, cache.Stale, time.Since(old.asked), c.remaining(old, terms, now), usable && !c.isForgotten(old)}, err
 	}
 	return Entry[V]{}, err
 }
@@ -194,7 +216,7 @@ func (c *Cache[V]) keep(key string, i *item[V]) {
 // maxRenewals bounds the renewals under way at once; what is not renewed is asked for when it is stale.
 const maxRenewals = 64
 
-// renew asks the source again in the background, once for each answer.
+// renew asks the source again in the background, once for each answer unless it fails.
 func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
 	if old.err != nil || old.renewed.Swap(true) {
 		return
@@ -208,7 +230,9 @@ func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
 	}
 	c.renewals.Go(func() {
 		defer c.renewing.Add(-1)
-		_, _, _ = c.flight.Do(c.background, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) })
+		if _, _, err := c.flight.Do(c.background, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) }); err != nil {
+			old.renewed.Store(false) // it is still what there is
+		}
 	})
 }
 
@@ -243,9 +267,9 @@ func (c *Cache[V]) isForgotten(i *item[V]) bool {
 }
 
 // remaining is how long an answer is fresh yet.
-func (c *Cache[V]) remaining(i *item[V], fresh Lifetimes, now time.Time) time.Duration {
+func (c *Cache[V]) remaining(i *item[V], terms *Terms[V], now time.Time) time.Duration {
 	if c.isForgotten(i) {
 		return 0
 	}
-	return fresh.of(i.err != nil) - now.Sub(i.asked)
+	return terms.of(i.err != nil) - now.Sub(i.asked)
 }

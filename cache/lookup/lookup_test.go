@@ -53,8 +53,8 @@ func (s *source) fail(err error) {
 }
 
 var (
-	seconds = Lifetimes{8 * time.Second, 2 * time.Second}
-	hour    = Lifetimes{time.Hour, time.Hour}
+	seconds = &Terms[string]{Value: 8 * time.Second, Negative: 2 * time.Second}
+	hour    = &Terms[string]{Value: time.Hour, Negative: time.Hour}
 )
 
 // inBubble runs a test with a cache on a fake clock. The group of a value is its first word's first letter.
@@ -179,11 +179,11 @@ func TestForgetDuringAFill(t *testing.T) {
 	})
 }
 
-func TestLifetimesBelongToWhoAsks(t *testing.T) {
+func TestTermsBelongToWhoAsks(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
 		get(t, c, s, "a", "a 1", cache.Miss)
 		pass(3 * time.Second)
-		if e, err := c.Get(t.Context(), "a", Lifetimes{Value: 2 * time.Second}, s.load); e.Value != "a 2" || err != nil {
+		if e, err := c.Get(t.Context(), "a", &Terms[string]{Value: 2 * time.Second}, s.load); e.Value != "a 2" || err != nil {
 			t.Errorf("Get = %q, %v for who wants nothing older than 2 s; want a 2", e.Value, err)
 		}
 		pass(3 * time.Second)
@@ -321,4 +321,42 @@ func TestCloseWhileOthersAsk(t *testing.T) {
 		}
 		group.Wait()
 	}
+}
+
+// TestPatience has a source that takes longer than a user of an older answer waits, and goes on.
+func TestPatience(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		terms := &Terms[string]{Value: 8 * time.Second, Patience: time.Second,
+			Usable: func(_ string, age time.Duration) bool { return age <= time.Minute }}
+		if _, err := c.Get(t.Context(), "a", terms, s.load); err != nil {
+			t.Fatal(err)
+		}
+		pass(30 * time.Second)
+		release := make(chan struct{})
+		s.block.Store(&release)
+		before := time.Now()
+		e, err := c.Get(t.Context(), "a", terms, s.load)
+		if !errors.Is(err, ErrSlow) || e.Value != "a 1" || !e.Usable || time.Since(before) != time.Second {
+			t.Errorf("Get = %+v, %v after %v; want the usable old value and ErrSlow after a second", e, err, time.Since(before))
+		}
+		close(release)
+		synctest.Wait()
+		get(t, c, s, "a", "a 2", cache.Hit) // the question went on
+
+		pass(2 * time.Minute) // nothing is usable any more
+		again := make(chan struct{})
+		s.block.Store(&again)
+		go func() {
+			pass(5 * time.Second)
+			close(again)
+		}()
+		if e, err := c.Get(t.Context(), "a", terms, s.load); err != nil || e.Value != "a 3" {
+			t.Errorf("Get = %+v, %v; want the new value, however long it takes", e, err)
+		}
+		c.Forget("a")
+		s.fail(errDown)
+		if e, err := c.Get(t.Context(), "a", terms, s.load); !errors.Is(err, errDown) || e.Usable {
+			t.Errorf("Get = %+v, %v; what was forgotten is not usable", e, err)
+		}
+	})
 }
