@@ -153,6 +153,12 @@ func (b *Blob) resolve(ctx context.Context) (Content, error) {
 	case a.StatusCode == http.StatusNotFound:
 		a.body.Close()
 		return Content{b.digest, -1}, nil
+	case a.StatusCode >= 500:
+		refused := refusal(a)
+		if content, err := b.sniff(ctx); err == nil {
+			return content, nil
+		}
+		return Content{}, refused
 	case a.StatusCode >= 400:
 		return Content{}, refusal(a)
 	case a.StatusCode != http.StatusOK:
@@ -170,6 +176,36 @@ func (b *Blob) resolve(ctx context.Context) (Content, error) {
 	content, err := b.layer(text)
 	if err != nil {
 		return Content{}, err
+	}
+	b.remember(content)
+	return content, nil
+}
+
+// sniff looks at the bytes with the reference's digest, where the registry has failed to show a manifest. The Distribution
+// registry does that for anything else with that digest, which it tries to parse as one (status 500 of 2.8), and keeps
+// manifests among the blobs, so that a blob that could be a manifest must be looked at.
+func (b *Blob) sniff(ctx context.Context) (Content, error) {
+	g, err := b.client.grant(ctx, b.repo)
+	if err != nil {
+		return Content{}, err
+	}
+	p, err := b.source("blobs", b.digest, g).Open(ctx, cache.Ask{Length: maxManifest})
+	if err != nil {
+		return Content{}, err
+	}
+	defer p.Body.Close()
+	content := Content{b.digest, p.Size}
+	if p.Size <= maxManifest {
+		text, err := io.ReadAll(io.LimitReader(p.Body, maxManifest))
+		if err != nil {
+			return Content{}, err
+		}
+		var m struct{ SchemaVersion int }
+		if json.Unmarshal(text, &m) == nil && m.SchemaVersion != 0 {
+			if content, err = b.layer(text); err != nil {
+				return Content{}, err
+			}
+		}
 	}
 	b.remember(content)
 	return content, nil

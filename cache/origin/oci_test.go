@@ -3,6 +3,7 @@
 package origin
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -226,6 +227,59 @@ func TestManifestsThatAreNone(t *testing.T) {
 	p, err := b.Open(t.Context(), cache.Ask{})
 	if got := outcome(t, p, err); !strings.HasPrefix(got, "error: read the manifest of oci://") {
 		t.Errorf("Open = %s, want an error of the line", got)
+	}
+}
+
+// TestRegistryFailsForManifests has a registry that keeps manifests among its blobs and cannot show any as such.
+func TestRegistryFailsForManifests(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		blob []byte
+		size string // of the content
+		want string
+	}{
+		"small":        {[]byte("0123456789"), "", "0123456789"},
+		"empty":        {[]byte{}, "", ""},
+		"JSON":         {[]byte(`{"ip": "dhcp"}`), "", `{"ip": "dhcp"}`},
+		"large":        {bytes.Repeat([]byte("0123456789abcdef"), maxManifest/16+1), "", strings.Repeat("0123456789abcdef", maxManifest/16+1)},
+		"manifest":     {[]byte(manifestOf([]byte("0123456789"))), "", "0123456789"},
+		"not at all":   {nil, "none", ""},
+		"of no use":    {[]byte(`{"schemaVersion": 2, "layers": []}`), "none", ""},
+		"another blob": {[]byte("0123"), "none", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newRegistry("", []byte("0123456789"))
+			f.failing = true
+			digest := sha(tt.blob)
+			if name != "not at all" {
+				f.blobs[digest] = tt.blob
+			}
+			if name == "another blob" {
+				digest = sha([]byte("4567"))
+				f.blobs[digest] = []byte(`{"schemaVersion": 2}`)
+			}
+			server, c := f.serve(t, nil)
+			b := blobOf(t, c, server, digest)
+			p, err := b.Open(t.Context(), cache.Ask{})
+			if tt.size == "none" {
+				if got, want := outcome(t, p, err), "refused 500: status 500, temporary"; got != want {
+					t.Errorf("Open = %s, want %s", got, want)
+				}
+				return
+			}
+			want := fmt.Sprintf("200, 0+%d of %d: %s, ranges", len(tt.want), len(tt.want), tt.want)
+			if got := outcome(t, p, err); got != want {
+				t.Errorf("Open = %.100s, want %.100s", got, want)
+			}
+			content, err := b.Content(t.Context())
+			if err != nil || content.Digest.String() != sha([]byte(tt.want)) || content.Size != int64(len(tt.want)) {
+				t.Errorf("Content = %v, %v", content, err)
+			}
+			if got, want := f.asked(), "manifests 1, blobs 2"; got != want && name != "empty" {
+				t.Errorf("asked %s, want %s", got, want)
+			}
+		})
 	}
 }
 

@@ -28,6 +28,7 @@ type fakeRegistry struct {
 	challenge string // "" : everybody may read; else the WWW-Authenticate of a 401, with %s for the token server
 	user      string // what the token server or Basic wants: user:password
 	expiresIn int
+	failing   bool   // 500 for what is no manifest, as Debian's registry, or for all of them
 	cdn       string // where blobs are, if not here
 
 	mu     sync.Mutex
@@ -85,6 +86,8 @@ func (f *fakeRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case f.challenge != "" && r.Header.Get("Authorization") != "Bearer "+f.valid && (f.user == "" || f.user != user+":"+password):
 		w.Header().Set("Www-Authenticate", strings.ReplaceAll(f.challenge, "%s", "http://"+r.Host))
 		w.WriteHeader(http.StatusUnauthorized)
+	case path == "manifests" && f.failing:
+		w.WriteHeader(http.StatusInternalServerError)
 	case path == "manifests" && f.manifests[what] != nil:
 		if !strings.Contains(r.Header.Get("Accept"), "application/vnd.oci.image.manifest.v1+json") {
 			w.WriteHeader(http.StatusNotFound)
