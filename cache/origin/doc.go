@@ -4,7 +4,7 @@
 //
 // A Client is the way to all origins: its connections, the list of those that may be asked, and the line that all
 // transfers share. A Source is one URL and implements cache.Origin; a Blob is one reference into an OCI registry and does,
-// too. They promise of every Part that
+// too; Known is for what has a digest beforehand. They promise of every Part that
 //
 //   - its bytes are of the place that was asked for, or of the whole representation, and the part says which;
 //   - its body ends with an error when it ends early, and when no byte has come for a while;

@@ -27,13 +27,7 @@ type Blob struct {
 	digest cache.Digest
 }
 
-var _ cache.Origin = (*Blob)(nil)
-
-// Content is which bytes a reference means.
-type Content struct {
-	Digest cache.Digest
-	Size   int64 // -1: not known beforehand
-}
+var _ Upstream = (*Blob)(nil)
 
 // What a reference may be made of: the specification's "Pulling manifests".
 var (
@@ -284,20 +278,20 @@ func (b *Blob) challenge(a *answer) (challenge, bool) {
 	return b.client.challengeFor(b.repo, a.Header)
 }
 
-// Open asks for bytes, as Source.Open does.
+// Open asks for bytes, as Known.Open does.
 func (b *Blob) Open(ctx context.Context, ask cache.Ask) (*cache.Part, error) {
-	return b.do(ctx, func(s *Source) (*cache.Part, error) { return s.Open(ctx, ask) })
+	return b.do(ctx, func(k Known) (*cache.Part, error) { return k.Open(ctx, ask) })
 }
 
-// Fetch passes on a question, as Source.Fetch does, but for the client's credentials, which are not the registry's.
+// Fetch passes on a question, as Known.Fetch does, but for the client's credentials, which are not the registry's.
 func (b *Blob) Fetch(ctx context.Context, header http.Header, ask cache.Ask) (*cache.Part, error) {
 	header = header.Clone()
 	header.Del("Authorization")
-	return b.do(ctx, func(s *Source) (*cache.Part, error) { return s.Fetch(ctx, header, ask) })
+	return b.do(ctx, func(k Known) (*cache.Part, error) { return k.Fetch(ctx, header, ask) })
 }
 
 // do asks the source of the bytes, and once more if the registry wants another authorization than the one it had.
-func (b *Blob) do(ctx context.Context, ask func(*Source) (*cache.Part, error)) (*cache.Part, error) {
+func (b *Blob) do(ctx context.Context, ask func(Known) (*cache.Part, error)) (*cache.Part, error) {
 	content, err := b.Content(ctx)
 	if err != nil {
 		return nil, err
@@ -306,7 +300,7 @@ func (b *Blob) do(ctx context.Context, ask func(*Source) (*cache.Part, error)) (
 	if err != nil {
 		return nil, err
 	}
-	p, err := ask(b.source("blobs", content.Digest, g))
+	p, err := ask(Known{b.source("blobs", content.Digest, g), content})
 	if unauthorized(p, err) {
 		next, failed := b.regrant(ctx, content, g)
 		if failed != nil || next != nil {
@@ -316,30 +310,13 @@ func (b *Blob) do(ctx context.Context, ask func(*Source) (*cache.Part, error)) (
 			if failed != nil {
 				return nil, failed
 			}
-			p, err = ask(b.source("blobs", content.Digest, next))
+			p, err = ask(Known{b.source("blobs", content.Digest, next), content})
 		}
 	}
-	if err == nil {
-		err = b.check(p, content)
+	if err == nil && p.Digest != nil {
+		b.remember(content) // bytes have come, so it is what it was taken for
 	}
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
-// check adds what is known beforehand to the answer, and compares.
-func (b *Blob) check(p *cache.Part, content Content) error {
-	if p.Status != http.StatusOK && p.Status != http.StatusPartialContent {
-		return nil // an error's page, or none
-	}
-	if content.Size >= 0 && p.Size >= 0 && p.Size != content.Size {
-		p.Body.Close()
-		return unusable("another length than the manifest says")
-	}
-	b.remember(content)
-	p.Digest = &content.Digest
-	return nil
+	return p, err
 }
 
 func unauthorized(p *cache.Part, err error) bool {

@@ -154,7 +154,7 @@ func TestBlobFetch(t *testing.T) {
 		t.Errorf("asked with %s, want %s", got, want)
 	}
 	p, err := b.Fetch(t.Context(), http.Header{"If-None-Match": {`"` + sha(blob) + `"`}}, cache.Ask{})
-	if got, want := outcome(t, p, err), "304, 0+0 of 0: "; got != want && !strings.HasPrefix(got, "304") {
+	if got, want := outcome(t, p, err), "304, 0+0 of 0: "; got != want {
 		t.Errorf("Fetch = %s, want %s", got, want)
 	}
 	f.mu.Lock()
@@ -183,7 +183,7 @@ func TestManifestsThatAreNone(t *testing.T) {
 		"two layers":     {`{"layers":[` + layer + "," + layer + `]}`, "", "refused 502: a manifest with 2 layers: an image to boot has one"},
 		"no digest":      {`{"layers":[{"size":10}]}`, "", "refused 502: a manifest whose layer has no digest or length"},
 		"no length":      {strings.Replace(good, `"size":10`, `"size":-1`, 1), "", "refused 502: a manifest whose layer has no digest or length"},
-		"another length": {strings.Replace(good, `"size":10`, `"size":11`, 1), "", "refused 502: another length than the manifest says"},
+		"another length": {strings.Replace(good, `"size":10`, `"size":11`, 1), "", "refused 502: another length than is known of it"},
 		"good":           {good, "", "200, 0+10 of 10: 0123456789, ranges"},
 	} {
 		t.Run(name, func(t *testing.T) {

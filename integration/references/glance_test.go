@@ -309,6 +309,23 @@ func testBytes(t *testing.T, g *glance, image ironic.Image, content []byte) {
 	if err := s.MayRead(t.Context()); err != nil {
 		t.Errorf("MayRead = %v", err)
 	}
+	digest, err := cache.ParseDigest(image.Algorithm, image.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := origin.Known{From: s, Content: origin.Content{Digest: digest, Size: image.Size}}
+	p, err := known.Open(t.Context(), cache.Ask{Length: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Body.Close()
+	if !p.Ranges || !p.Validator.Strong() {
+		t.Errorf("with its digest known, ranges %t, validator %+v", p.Ranges, p.Validator)
+	}
+	p, err = known.Fetch(t.Context(), http.Header{"If-None-Match": {p.Validator.ETag}}, cache.Ask{})
+	if err != nil || p.Status != http.StatusNotModified {
+		t.Errorf("asked whether it has changed: %v, %v", p, err)
+	}
 	bare, err := client.Source(image.URL, nil)
 	if err != nil {
 		t.Fatal(err)
