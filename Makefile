@@ -37,6 +37,7 @@ fuzz: ## each fuzzer for a little while
 	$(GO) test ./cache/disk -run '^$$' -fuzz FuzzRanges -fuzztime 20s
 	$(GO) test ./cache/origin -run '^$$' -fuzz FuzzContentRange -fuzztime 20s
 	$(GO) test ./cache/origin -run '^$$' -fuzz FuzzDigests -fuzztime 20s
+	$(GO) test ./cache/origin -run '^$$' -fuzz FuzzChallenges -fuzztime 20s
 
 vuln: ## known vulnerabilities in what we depend on
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./...

@@ -96,6 +96,7 @@ func (c *Client) authenticateByCloud(auth Auth) (*tls.Config, error) {
 			return nil, badConfig("Auth.Cloud", auth.Cloud, "is not enough for a login: %w", err)
 		}
 	}
+	c.where = &endpoint
 	c.renewable = options.TokenID == "" // one given from outside stays as it is
 	c.login = func(ctx context.Context) (*gophercloud.ServiceClient, error) {
 		return c.loginAtKeystone(ctx, options, endpoint)
@@ -128,7 +129,7 @@ func (c *Client) loginAtKeystone(ctx context.Context, options gophercloud.AuthOp
 	if err != nil {
 		return nil, err
 	}
-	service.Endpoint, err = apiURL(located, false)
+	service.Endpoint, err = apiURL("Endpoint", located, "/v1")
 	return service, err
 }
 

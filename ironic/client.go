@@ -18,7 +18,10 @@ type Config struct {
 	// Endpoint is the API's URL, such as http://192.0.2.10:6385, with or without /v1. With Auth.Kind "cloud" it may be
 	// empty: Keystone's catalog then says where Ironic is.
 	Endpoint string
-	Auth     Auth
+	// Glance is the Image API's URL, such as http://192.0.2.10:9292, with or without /v2. With Auth.Kind "cloud" it may be
+	// empty: Keystone's catalog then says where Glance is. With another kind, Glance is asked without credentials.
+	Glance string
+	Auth   Auth
 	// CAFile is a PEM file with the certificates that the servers' certificates must lead to, besides those that
 	// clouds.yaml names. Without either, the system's are trusted.
 	CAFile string
@@ -50,10 +53,12 @@ const defaultTimeout = 5 * time.Second
 // Client asks one Ironic. It is safe for concurrent use.
 type Client struct {
 	endpoint  string // ends in /v1/, or is empty
+	glance    string // ends in /v2/, or is empty
 	userAgent string
 	timeout   time.Duration
 	login     func(context.Context) (*gophercloud.ServiceClient, error)
-	renewable bool // another login may cure a 401
+	where     *gophercloud.EndpointOpts // of services in Keystone's catalog; nil without Keystone
+	renewable bool                      // another login may cure a 401
 	http      *http.Client
 	closeIdle func()
 
@@ -83,8 +88,15 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		c.userAgent += "/" + cfg.Release
 	}
 	var err error
-	if c.endpoint, err = apiURL(cfg.Endpoint, cfg.Auth.Kind == authCloud); err != nil {
-		return nil, err
+	if cfg.Endpoint != "" || cfg.Auth.Kind != authCloud {
+		if c.endpoint, err = apiURL("Endpoint", cfg.Endpoint, "/v1"); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Glance != "" {
+		if c.glance, err = apiURL("Glance", cfg.Glance, "/v2"); err != nil {
+			return nil, err
+		}
 	}
 	tlsConfig, err := c.authenticateBy(cfg.Auth)
 	if err != nil {
@@ -111,25 +123,22 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// apiURL completes the endpoint to the URL that resources are relative to.
-func apiURL(endpoint string, optional bool) (string, error) {
+// apiURL completes the endpoint in a field of Config to the URL that resources of that version are relative to.
+func apiURL(field, endpoint, version string) (string, error) {
 	if endpoint == "" {
-		if optional {
-			return "", nil
-		}
-		return "", badConfig("Endpoint", "", "is no URL")
+		return "", badConfig(field, "", "is no URL")
 	}
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil:
-		return "", badConfig("Endpoint", "", "cannot be read as a URL") // it could hold a password
+		return "", badConfig(field, "", "cannot be read as a URL") // it could hold a password
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return "", badConfig("Endpoint", u.Redacted(), "is not http://host or https://host")
+		return "", badConfig(field, u.Redacted(), "is not http://host or https://host")
 	case u.User != nil:
-		return "", badConfig("Endpoint", u.Redacted(), "holds a user, which belongs to http_basic")
+		return "", badConfig(field, u.Redacted(), "holds a user, which belongs to http_basic")
 	case u.RawQuery != "" || u.Fragment != "":
-		return "", badConfig("Endpoint", u.Redacted(), "has a query or a fragment")
+		return "", badConfig(field, u.Redacted(), "has a query or a fragment")
 	}
-	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1") + "/v1/"
+	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), version) + version + "/"
 	return u.String(), nil
 }

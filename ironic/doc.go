@@ -13,6 +13,10 @@
 // ErrUnavailable (Ironic cannot tell now), ErrBadAnswer (what Ironic said cannot be used). An answer that would make a
 // wrong script is refused rather than read leniently.
 //
-// The API masks secrets for everybody, and this package carries none: no CHAP password, no agent token. Errors hold no
-// bodies of answers and no credentials, and can be logged as they are.
+// Glance is asked by the same login: what an image's id leads to, with the digest that its bytes must have and the header
+// to fetch them with. An image that Glance would not give out now is ErrNoImage, or ErrUnavailable while it is on its way.
+//
+// The API masks secrets for everybody, and this package carries none: no CHAP password, no agent token. The token in an
+// image's header does not show when that is printed. Errors hold no bodies of answers and no credentials, and can be logged
+// as they are.
 package ironic

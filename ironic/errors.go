@@ -13,16 +13,18 @@ import (
 var (
 	// ErrNoNode says that Ironic is there and knows no such node, or shows none to our user.
 	ErrNoNode = errors.New("no such node")
-	// ErrUnavailable says that Ironic, or the Keystone before it, could not be asked; the same question may be answered
+	// ErrUnavailable says that Ironic or Glance, or the Keystone before them, could not be asked; the same question may be answered
 	// later. Refused credentials are of this kind, since nothing is known about the node.
 	ErrUnavailable = errors.New("service unavailable")
+	// ErrNoImage says that Glance is there and has no such image for our user, or does not give it out.
+	ErrNoImage = errors.New("no such image")
 	// ErrBadAnswer says that there was an answer, from which no script can be made.
 	ErrBadAnswer = errors.New("unusable answer")
 )
 
-// Error tells why a node was not found. errors.Is finds both its Kind and its cause in it.
+// Error tells why a node or an image was not found. errors.Is finds both its Kind and its cause in it.
 type Error struct {
-	// Kind is ErrNoNode, ErrUnavailable or ErrBadAnswer.
+	// Kind is ErrNoNode, ErrNoImage, ErrUnavailable or ErrBadAnswer.
 	Kind error
 	// Op says what was being done, and with which object.
 	Op string
@@ -30,10 +32,13 @@ type Error struct {
 	//
 	// Of ErrNoNode: no_port, no_node, not_a_uuid.
 	//
-	// Of ErrUnavailable: refused, timeout, dns, tls, connection, unauthorized, forbidden, no_endpoint, closed, http_<status>.
+	// Of ErrNoImage: no_image, not_a_uuid, deactivated, deleted.
+	//
+	// Of ErrUnavailable: refused, timeout, dns, tls, connection, unauthorized, forbidden, no_endpoint, closed, not_active,
+	// http_<status>.
 	//
 	// Of ErrBadAnswer: too_old, too_new, not_ironic, bad_json, too_large, missing_field, wrong_type, redacted,
-	// two_ports, wrong_port, wrong_node, http_<status>.
+	// two_ports, wrong_port, wrong_node, wrong_image, unknown_status, http_<status>.
 	Reason string
 	// Status is the HTTP status behind it, or 0.
 	Status int

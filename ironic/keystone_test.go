@@ -16,6 +16,7 @@ import (
 type keystone struct {
 	server   *httptest.Server
 	endpoint string // of Ironic, in the catalog; set before the first login
+	glance   string // of Glance, in the catalog, as that of the region "here"
 
 	mu     sync.Mutex
 	asked  int // how often for a token
@@ -81,7 +82,9 @@ func (k *keystone) login(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Subject-Token", k.token)
 	w.WriteHeader(http.StatusCreated)
 	_, _ = fmt.Fprintf(w, `{"token": {"expires_at": "2099-01-01T00:00:00.000000Z", "catalog": [{"type": "baremetal", "name": "ironic",
-		"endpoints": [{"interface": "public", "region": "here", "region_id": "here", "url": %q}]}]}}`, k.endpoint)
+		"endpoints": [{"interface": "public", "region": "here", "region_id": "here", "url": %q}]},
+		{"type": "image", "name": "glance", "endpoints": [{"interface": "internal", "region": "here", "region_id": "here", "url": "http://127.0.0.1:1"},
+		{"interface": "public", "region": "here", "region_id": "here", "url": %q}]}]}}`, k.endpoint, k.glance)
 }
 
 func (k *keystone) valid(token string) bool {

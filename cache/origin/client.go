@@ -15,6 +15,8 @@ type Client struct {
 	line      *line // nil: as fast as it goes
 	transport http.RoundTripper
 	closeIdle func()
+
+	registries *registries
 }
 
 const (
@@ -41,6 +43,9 @@ func New(cfg Config) (*Client, error) {
 			return nil, &ConfigError{"Allow", entry, err}
 		}
 		c.allow = append(c.allow, p)
+	}
+	if c.registries, err = newRegistries(cfg.Registries); err != nil {
+		return nil, err
 	}
 	tlsConfig, err := cfg.tls()
 	if err != nil {

@@ -43,6 +43,9 @@ type Config struct {
 	// RefuseHTML takes a whole answer that is a web page for an error: a captive portal's, or an error page that came
 	// with status 200. URLs that end in .html or .htm are exempt.
 	RefuseHTML bool
+	// Registries are the OCI registries that need more than https and no credentials, by host or host:port. Allow bounds them
+	// and their token servers as it does all others.
+	Registries map[string]Registry
 }
 
 // ConfigError is what New says of a value that it cannot use.

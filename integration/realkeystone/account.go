@@ -77,6 +77,16 @@ func (k *Keystone) AddEndpoint(ctx context.Context, region, kind, url string) er
 	return err
 }
 
+// AddService puts another service into the catalogue, with a public URL.
+func (k *Keystone) AddService(ctx context.Context, name, kind, region, url string) error {
+	service, err := k.create(ctx, "service", object{"name": name, "type": kind})
+	if err != nil {
+		return err
+	}
+	_, err = k.create(ctx, "endpoint", object{"service_id": service, "region": region, "interface": "public", "url": url})
+	return err
+}
+
 // AddCredential makes an application credential of the edge's account, for one of its roles in its project.
 func (k *Keystone) AddCredential(ctx context.Context, name, role string) (id, secret string, err error) {
 	user, err := k.find(ctx, "users", User)
@@ -115,6 +125,11 @@ func (k *Keystone) SetPassword(ctx context.Context, password string) error {
 
 // AdminToken is a token with every right on the system.
 func (k *Keystone) AdminToken() string { return k.admin }
+
+// AdminProjectToken is a token with every right in a project, for services that know nothing of the system.
+func (k *Keystone) AdminProjectToken(ctx context.Context) (string, error) {
+	return k.token(ctx, byPassword("admin", adminPassword), object{"project": object{"name": "admin", "domain": object{"name": Domain}}})
+}
 
 // SystemToken logs in as the edge, for the system.
 func (k *Keystone) SystemToken(ctx context.Context) (string, error) {
