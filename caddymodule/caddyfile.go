@@ -25,6 +25,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			auth none | http_basic <user> <password> | cloud <name> [<clouds.yaml>]
 //			ca_file     <file>
 //			client_cert <certificate file> <key file>
+//			glance      <url>
 //			timeout     <duration>
 //		}
 //		public_url   <url>
@@ -68,12 +69,17 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			ca_file    <file>
 //			sha256     <path> <sum>
 //		}
+//		registry <host> {
+//			plain    [on|off]
+//			user     <name>
+//			password <placeholder>
+//		}
 //		prefetch      inventory|<reference>...
 //		allow_origins <host>...
 //	}
 //
-// deploy_kernel and its kin may be repeated for other architectures, image_map and mirror for other prefixes, and a
-// mirror's sha256 for other paths; nothing else may.
+// deploy_kernel and its kin may be repeated for other architectures, image_map and mirror for other prefixes, registry
+// for other hosts, and a mirror's sha256 for other paths; nothing else may.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
 	if d.NextArg() {
@@ -108,6 +114,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return put(d, option, &h.ImageMap, args[0], args[1])
 	case "mirror":
 		return h.unmarshalMirror(d)
+	case "registry":
+		return h.unmarshalRegistry(d)
 	}
 	if seen[option] {
 		return d.Errf("option %s is given twice; keep one", option)
@@ -193,8 +201,10 @@ func (i *Ironic) unmarshal(d *caddyfile.Dispenser) error {
 			i.ClientCert, i.ClientKey = args[0], args[1]
 		case "timeout":
 			err = duration(d, &i.Timeout)
+		case "glance":
+			err = one(d, &i.Glance, "<url>")
 		default:
-			err = d.Errf("unknown option %q of ironic; it takes auth, ca_file, client_cert and timeout", option)
+			err = d.Errf("unknown option %q of ironic; it takes auth, ca_file, client_cert, glance and timeout", option)
 		}
 		if err != nil {
 			return err

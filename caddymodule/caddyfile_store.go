@@ -73,6 +73,33 @@ func (h *Handler) unmarshalMirror(d *caddyfile.Dispenser) error {
 	return err
 }
 
+func (h *Handler) unmarshalRegistry(d *caddyfile.Dispenser) error {
+	var host string
+	if err := one(d, &host, "<host>"); err != nil {
+		return err
+	}
+	if _, ok := h.Registries[host]; ok {
+		return d.Errf("option registry is given twice for %q; keep one", host)
+	}
+	var r Registry
+	err := block(d, "registry", func(option string) error {
+		switch option {
+		case "plain":
+			return onOff(d, &r.Plain)
+		case "user":
+			return one(d, &r.Username, "<name>")
+		case "password":
+			return one(d, &r.Password, "<placeholder>")
+		}
+		return d.Errf("unknown option %q of registry; it takes plain, user and password", option)
+	})
+	if h.Registries == nil {
+		h.Registries = make(map[string]Registry)
+	}
+	h.Registries[host] = r
+	return err
+}
+
 // block reads the options of an option, each once but for those that may be repeated.
 func block(d *caddyfile.Dispenser, of string, read func(option string) error, repeated ...string) error {
 	seen := make(map[string]bool)

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/cache/origin"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
@@ -28,6 +29,8 @@ type config struct {
 	conductor string
 	store     Store
 	allow     []string // origins beyond the declared ones
+
+	registries map[string]origin.Registry
 }
 
 // optionError names the option, its value and the remedy. The value is the one that stands in the configuration: what
@@ -50,6 +53,8 @@ func explainIronic(err error) error {
 		option, remedy = "auth cloud", "give the name of an entry of clouds.yaml that has an auth_url and credentials"
 	case "Auth.CloudsFile":
 		option, remedy = "auth cloud", "give the path of a clouds.yaml that the edge may read"
+	case "Glance":
+		option, remedy = "glance", "give the URL of Glance's API, such as http://127.0.0.1:9292"
 	case "CAFile":
 		option, remedy = "ca_file", "give a PEM file with the certificate of the authority that Ironic's certificate comes from"
 	case "ClientCert":
@@ -104,6 +109,7 @@ func (h *Handler) resolveIronic(c *config) error {
 		{"auth http_basic password", i.Password, &c.ironic.Auth.Password},
 		{"auth cloud", i.Cloud, &c.ironic.Auth.Cloud},
 		{"auth cloud file", i.CloudsFile, &c.ironic.Auth.CloudsFile},
+		{"glance", i.Glance, &c.ironic.Glance},
 		{"ca_file", i.CAFile, &c.ironic.CAFile},
 		{"client_cert", i.ClientCert, &c.ironic.ClientCert},
 		{"client_key", i.ClientKey, &c.ironic.ClientKey},

@@ -71,7 +71,8 @@ func (h *Handler) imageURL(node *ipxe.Node, label string) (string, error) {
 	return url, err
 }
 
-// follow turns an image reference into a URL.
+// follow turns an image reference into one that this edge can get by itself: a URL, and with a store glance://<id> or
+// oci://<host>/<name>@<digest>.
 func (h *Handler) follow(ref string) (string, error) {
 	longest := ""
 	for prefix := range h.imageMap {
@@ -82,7 +83,18 @@ func (h *Handler) follow(ref string) (string, error) {
 	if longest != "" {
 		ref = h.imageMap[longest] + ref[len(longest):]
 	}
-	scheme, rest, ok := strings.Cut(ref, "://")
+	if id, ok := inGlance(ref); ok {
+		switch {
+		case !isUUID(id):
+			return "", errors.New("names no id of Glance's, a UUID")
+		case h.Store == nil:
+			return "", errors.New("is in Glance, which takes a store; give store or conductor_http")
+		case h.Ironic.Auth != "cloud" && h.Ironic.Glance == "":
+			return "", errors.New("is in Glance, of which nothing is known; log in with auth cloud, or give glance or conductor_http")
+		}
+		return "glance://" + strings.ToLower(id), nil
+	}
+	scheme, rest, _ := strings.Cut(ref, "://")
 	switch {
 	case (scheme == "http" || scheme == "https") && rest != "":
 		if _, err := ipxe.ParseToken(ref); err != nil {
@@ -91,10 +103,12 @@ func (h *Handler) follow(ref string) (string, error) {
 		return ref, nil
 	case scheme == "file":
 		return "", errors.New("is a file of the conductor; map its prefix with image_map")
+	case scheme == "oci" && h.Store == nil:
+		return "", errors.New("is in an OCI registry, which takes a store; give store or conductor_http")
+	case scheme == "oci" && !strings.Contains(rest, "@sha"):
+		return "", errors.New("is in an OCI registry, under a name that can come to mean something else; add its digest, as @sha256:<digest>")
 	case scheme == "oci":
-		return "", errors.New("is in an OCI registry, which this release cannot read; map its prefix with image_map or give conductor_http")
-	case scheme == "glance" || !ok && isUUID(ref):
-		return "", errors.New("is in Glance, which this release cannot read; give conductor_http")
+		return ref, nil
 	}
 	return "", errors.New("is no http or https URL; map its prefix with image_map")
 }

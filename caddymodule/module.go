@@ -119,6 +119,9 @@ type Handler struct {
 	// Parts of other web servers that are served from the store.
 	Mirrors []Mirror `json:"mirrors,omitempty"`
 
+	// OCI registries that need more than TLS and no credentials, by host or host:port.
+	Registries map[string]Registry `json:"registries,omitempty"`
+
 	// Images to have in the store before a node asks for them, as references; "inventory" stands for all images that
 	// Ironic's nodes refer to.
 	Prefetch []string `json:"prefetch,omitempty"`
@@ -173,6 +176,8 @@ type Ironic struct {
 	Cloud string `json:"cloud,omitempty"`
 	// The clouds.yaml file. Default: where OpenStack's clients look for it.
 	CloudsFile string `json:"clouds_file,omitempty"`
+	// Glance's API, for images that are there. Default: where Keystone's catalogue says, with "cloud"; else it is not known.
+	Glance string `json:"glance,omitempty"`
 	// PEM file with the certificates that Ironic's certificate must lead to. Default: the system's.
 	CAFile string `json:"ca_file,omitempty"`
 	// PEM files with the certificate and key by which this edge proves who it is.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -19,7 +20,9 @@ var sites = caddy.NewUsagePool()
 
 // site is what is known of the nodes behind one Ironic.
 type site struct {
-	nodes *lookup.Cache[*knownNode]
+	nodes  *lookup.Cache[*knownNode]
+	client atomic.Pointer[ironic.Client] // of the configuration that started last
+	glance knownImages
 }
 
 // maxNodes bounds what is remembered: a node takes a few kilobytes, and a rack has some hundred of them.
@@ -38,12 +41,13 @@ func (h *Handler) acquireSite(c *config) error {
 			Negative:   func(err error) bool { return errors.Is(err, ironic.ErrNoNode) },
 			MaxEntries: maxNodes,
 		})
-		return &site{nodes}, err
+		return &site{nodes: nodes}, err
 	})
 	if err != nil {
 		return err
 	}
 	h.siteKey, h.site = key, value.(*site)
+	h.site.client.CompareAndSwap(nil, h.client)
 	return nil
 }
 

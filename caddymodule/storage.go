@@ -38,6 +38,16 @@ type Store struct {
 	Pace int64 `json:"pace,omitempty"`
 }
 
+// Registry is how to talk to an OCI registry.
+type Registry struct {
+	// It has no TLS.
+	Plain bool `json:"plain,omitempty"`
+	// The user by whom the registry knows us; empty where the password is a token.
+	Username string `json:"username,omitempty"`
+	// The password, as a placeholder: {env.NAME} or {file./path}.
+	Password string `json:"password,omitempty"`
+}
+
 const (
 	defaultMaxSize  = 100 << 30
 	defaultMinFree  = 5 << 30
@@ -53,6 +63,7 @@ var stores = caddy.NewUsagePool()
 type storage struct {
 	directory string
 	admission admission
+	permits   permits
 
 	mu     sync.Mutex
 	store  *disk.Store
@@ -79,6 +90,7 @@ func (h *Handler) acquireStore(c *config) error {
 
 // startStore opens the store, or gives an open one this configuration's limits.
 func (h *Handler) startStore(log *slog.Logger) error {
+	h.site.client.Store(h.client)
 	if h.storage == nil {
 		return nil
 	}
@@ -205,7 +217,24 @@ func (h *Handler) resolveStore(c *config) error {
 	case s.Pace < 0:
 		return size("pace", s.Pace, "is negative", "give bytes per second such as 10MiB")
 	}
-	return errors.Join(h.resolveMirrors(c), h.resolvePrefetch())
+	return errors.Join(h.resolveMirrors(c), h.resolvePrefetch(), h.resolveRegistries(c))
+}
+
+func (h *Handler) resolveRegistries(c *config) error {
+	var errs []error
+	c.registries = make(map[string]origin.Registry, len(h.Registries))
+	for host, r := range h.Registries {
+		if r.Password != "" && !isSecretPlaceholder(r.Password) {
+			errs = append(errs, fmt.Errorf("%s: option registry %s: the password stands in clear in the configuration, which can be printed; "+
+				"give it as {env.NAME} or {file./path}", directive, host))
+			continue
+		}
+		user, errUser := fill("registry "+host+" user", r.Username)
+		password, errPassword := fill("registry "+host+" password", r.Password)
+		errs = append(errs, errUser, errPassword)
+		c.registries[host] = origin.Registry{Plain: r.Plain, Username: user, Password: password}
+	}
+	return errors.Join(errs...)
 }
 
 func (h *Handler) resolvePrefetch() error {
@@ -227,7 +256,7 @@ func (h *Handler) resolvePrefetch() error {
 func (h *Handler) newOrigins(c *config) error {
 	var err error
 	if h.images, err = origin.New(origin.Config{UserAgent: userAgent, Allow: c.allow, AnyFirst: true, LineRate: c.store.LineRate,
-		RefuseHTML: true, ProxyFromEnvironment: true}); err != nil {
+		RefuseHTML: true, ProxyFromEnvironment: true, Registries: c.registries}); err != nil {
 		return explainOrigin(err)
 	}
 	for _, m := range h.mirrors {
@@ -249,6 +278,8 @@ func explainOrigin(err error) error {
 	switch bad.Field {
 	case "CAFile":
 		return optionError("ca_file", bad.Value, bad.Err, "give a PEM file with the certificate of the authority that the origin's comes from")
+	case "Registries":
+		return optionError("registry", bad.Value, bad.Err, "give the registry's host or host:port")
 	case "Allow":
 		return optionError("allow_origins", bad.Value, bad.Err, "give hosts or URLs such as https://images.example or *.images.example")
 	}

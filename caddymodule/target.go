@@ -6,35 +6,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/ironic-edge/ironic-edge/cache/rules"
+	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/cache/shared"
 )
-
-// imageMaxAge is how long an image is used without asking its origin, if the origin does not say: long enough that a rack
-// that starts together asks once, short enough that a new agent image is seen by the next deployment.
-const imageMaxAge = time.Minute
-
-// imageTarget is what an image's URL names. Its key is the URL: nodes with one reference have one object.
-func (h *Handler) imageTarget(location string) (*shared.Target, error) {
-	u, err := url.Parse(location)
-	if err != nil {
-		return nil, errors.New("is no URL")
-	}
-	source, err := h.images.Source(location, nil)
-	if err != nil {
-		return nil, err
-	}
-	key := *u
-	key.User = nil
-	return &shared.Target{Key: "image " + key.String(), URL: u, Upstream: source, Private: true,
-		Policy: rules.Policy{MaxAge: imageMaxAge, Stale: defaultStale}}, nil
-}
 
 // serveTarget answers from the store, which is filled from the target's origin.
 func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *shared.Target, label string) error {
@@ -67,7 +46,10 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 		}
 		h.metrics.image(label, outcome, counted.n)
 	}()
-	err := store.Serve(counted, r.WithContext(ctx), target)
+	err := mayRead(ctx, target)
+	if err == nil {
+		err = store.Serve(counted, r.WithContext(ctx), target)
+	}
 	if err == nil {
 		return nil
 	}
@@ -84,6 +66,11 @@ func (h *Handler) refuseOrigin(w http.ResponseWriter, r *http.Request, label str
 	h.logger.Warn("image origin does not deliver", zap.String("label", label), zap.Error(err))
 	status, retry, text := http.StatusServiceUnavailable, time.Duration(0), "the image's origin does not answer"
 	var failure *shared.Failure
+	var answer *cache.OriginError
+	if errors.As(err, &answer) && !errors.As(err, &failure) {
+		failure = &shared.Failure{Status: answer.Status, Reason: answer.Reason, Err: err}
+		err = failure
+	}
 	if errors.As(err, &failure) {
 		status, retry = failure.Status, failure.RetryAfter
 		if failure.Status < http.StatusInternalServerError || failure.Status == http.StatusBadGateway {

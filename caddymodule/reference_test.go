@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
+)
+
+// TestReferences has nodes whose images are in Glance, in an OCI registry, and behind signed URLs.
+func TestReferences(t *testing.T) {
+	content := image(2<<20 + 3)
+	sum := sha256.Sum256(content)
+	digest := hex.EncodeToString(sum[:])
+	var withdrawn atomic.Bool
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}
+	const id = "0d2f8a3c-5b1e-4c7d-9e6f-1a2b3c4d5e6f"
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v2/images/"+id, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"id": %q, "status": "active", "size": %d, "os_hash_algo": "sha256", "os_hash_value": %q}`, id, len(content), digest)
+	})
+	mux.HandleFunc("GET /v2/images/"+id+"/file", serve)
+	mux.HandleFunc("GET /v2/rack/agent/blobs/sha256:"+digest, serve)
+	mux.HandleFunc("GET /v2/rack/agent/manifests/sha256:"+digest, http.NotFound)
+	mux.HandleFunc("GET /v1/AUTH_a/images/agent", func(w http.ResponseWriter, r *http.Request) {
+		if withdrawn.Load() || r.URL.Query().Get("temp_url_sig") == "" {
+			http.Error(w, "signature", http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Etag", `"agent"`)
+		serve(w, r)
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	signed := func(sig string, expires time.Time) string {
+		return fmt.Sprintf("%s/v1/AUTH_a/images/agent?temp_url_sig=%s&temp_url_expires=%d", server.URL, strings.Repeat(sig, 20), expires.Unix())
+	}
+	soon := time.Now().Add(time.Hour)
+	refs := []string{id, "glance://" + id, "oci://" + host + "/rack/agent@sha256:" + digest, signed("ab", soon), signed("cd", soon), signed("ef", time.Now().Add(-time.Hour))}
+	var nodes []ironictest.Node
+	for i, ref := range refs {
+		nodes = append(nodes, ironictest.Node{UUID: nodeUUID(i + 1), ProvisionState: "deploying", DriverInfo: map[string]any{"deploy_kernel": ref, "deploy_ramdisk": ref}})
+	}
+	api := ironictest.Start(nodes...)
+	defer api.Close()
+	address := freeAddress(t)
+	config := siteConfig(address, api.URL+" {\n\t\t\tglance "+server.URL+"\n\t\t}", "store "+filepath.Join(t.TempDir(), "s")+" {\n\t\t\tmin_free 0\n\t\t}",
+		"registry "+host+" {\n\t\t\tplain\n\t\t}")
+	config = config[:strings.Index(config, "\treverse_proxy")] + "}\n"
+	if err := load(t, config); err != nil {
+		t.Fatal(err)
+	}
+	defer caddy.Stop()
+	get := func(n int) (*http.Response, []byte) { return download(t, "http://"+address+"/"+nodeUUID(n)+"/deploy_ramdisk") }
+	for n := 1; n <= 5; n++ {
+		if r, got := get(n); r.StatusCode != 200 || !bytes.Equal(got, content) {
+			t.Errorf("%s: %s, %d bytes, %s", refs[n-1], r.Status, len(got), r.Header.Get(reasonHeader))
+		}
+	}
+	if r, _ := get(6); r.StatusCode != http.StatusForbidden || r.Header.Get(reasonHeader) != reasonOrigin {
+		t.Errorf("a signature that has run out: %s %s", r.Status, r.Header.Get(reasonHeader))
+	}
+	withdrawn.Store(true)
+	if r, _ := get(4); r.StatusCode != 200 {
+		t.Errorf("a signature that was good a moment ago: %s", r.Status)
+	}
+}
