@@ -262,7 +262,7 @@ func (h *Handler) newOrigins(c *config) error {
 	for _, m := range h.mirrors {
 		allow := append([]string{m.origin}, c.allow...)
 		if m.client, err = origin.New(origin.Config{UserAgent: userAgent, Allow: allow, CAFile: m.caFile, LineRate: c.store.LineRate,
-			ProxyFromEnvironment: true}); err != nil {
+			ProxyFromEnvironment: true, Encoded: true}); err != nil {
 			return explainOrigin(err)
 		}
 	}

@@ -19,9 +19,9 @@ type answer struct {
 	asked, came    time.Time
 }
 
-// ask sends a GET, follows its redirects and returns the answer, whatever its status. The header goes everywhere, extra
+// ask sends a GET or HEAD, follows its redirects and returns the answer, whatever its status. The header goes everywhere, extra
 // only where the source's own header goes.
-func (s *Source) ask(ctx context.Context, header, extra http.Header) (*answer, error) {
+func (s *Source) ask(ctx context.Context, method string, header, extra http.Header) (*answer, error) {
 	u, at := s.url, s.address
 	private := true
 	for hops := 0; ; hops++ {
@@ -35,7 +35,7 @@ func (s *Source) ask(ctx context.Context, header, extra http.Header) (*answer, e
 		}
 		h.Set("Accept-Encoding", "identity") // the bytes as they are; set, it also keeps net/http from decoding any
 		h.Set("User-Agent", s.client.cfg.UserAgent)
-		a, err := s.client.roundTrip(ctx, u, h)
+		a, err := s.client.roundTrip(ctx, method, u, h)
 		if err != nil {
 			return nil, fmt.Errorf("ask %s: %w", publicURL(u), public(err, u))
 		}
@@ -54,9 +54,9 @@ func (s *Source) ask(ctx context.Context, header, extra http.Header) (*answer, e
 	}
 }
 
-func (c *Client) roundTrip(ctx context.Context, u *url.URL, header http.Header) (*answer, error) {
+func (c *Client) roundTrip(ctx context.Context, method string, u *url.URL, header http.Header) (*answer, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	request := (&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}).WithContext(ctx)
+	request := (&http.Request{Method: method, URL: u, Host: u.Host, Header: header}).WithContext(ctx)
 	asked := time.Now()
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {

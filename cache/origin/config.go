@@ -46,6 +46,9 @@ type Config struct {
 	// Registries are the OCI registries that need more than https and no credentials, by host or host:port. Allow bounds them
 	// and their token servers as it does all others.
 	Registries map[string]Registry
+	// Encoded takes content with a Content-Encoding as it comes: for who hands that field on, since there are servers that
+	// set it whatever is accepted, for a .gz file for example. What is asked for is identity all the same.
+	Encoded bool
 }
 
 // ConfigError is what New says of a value that it cannot use.

@@ -9,7 +9,8 @@
 //   - its bytes are of the place that was asked for, or of the whole representation, and the part says which;
 //   - its body ends with an error when it ends early, and when no byte has come for a while;
 //   - it is of the representation that was asked for, as far as validators can tell;
-//   - nobody on the way has encoded it, and, if the client is told to look, it is no web page that stands in for it.
+//   - nobody on the way has encoded it, unless the client takes that, and, if it is told to look, it is no web page that
+//     stands in for it.
 //
 // An answer of which that cannot be said is a *cache.OriginError. Redirects are followed here, since UEFI firmware does
 // not, and only to origins that are allowed; credentials do not go with them. No error's text holds a query or a

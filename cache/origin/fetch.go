@@ -13,17 +13,12 @@ import (
 // of ask. Any answer is a part, a 304 and an error's page, too; of a status other than 200 and 206 it is the whole. An
 // error means that none came, or one that lies.
 func (s *Source) Fetch(ctx context.Context, header http.Header, ask cache.Ask) (*cache.Part, error) {
-	h := http.Header{}
-	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
-		if values, ok := header[name]; ok {
-			h[name] = values
-		}
-	}
+	h := conditions(header)
 	if ranged(ask) {
 		setRange(h, ask)
 	}
 	extra := plain(header) // a client's credentials are not for where a redirect leads
-	a, err := s.ask(ctx, h, extra)
+	a, err := s.ask(ctx, http.MethodGet, h, extra)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +26,7 @@ func (s *Source) Fetch(ctx context.Context, header http.Header, ask cache.Ask) (
 		h.Del("Range")
 		a.body.Close()
 		ask = cache.Ask{}
-		if a, err = s.ask(ctx, h, extra); err != nil {
+		if a, err = s.ask(ctx, http.MethodGet, h, extra); err != nil {
 			return nil, err
 		}
 	}

@@ -36,7 +36,7 @@ func (s *Source) Open(ctx context.Context, ask cache.Ask) (*cache.Part, error) {
 
 // part asks and makes a part of the answer.
 func (s *Source) part(ctx context.Context, ask cache.Ask, header http.Header) (*cache.Part, error) {
-	a, err := s.ask(ctx, header, nil)
+	a, err := s.ask(ctx, http.MethodGet, header, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (s *Source) again(ctx context.Context, ask cache.Ask, a *answer, extra http
 	switch {
 	case ask.First == 0 && (!known || given.size == 0):
 		a.body.Close()
-		return s.ask(ctx, http.Header{}, extra)
+		return s.ask(ctx, http.MethodGet, http.Header{}, extra)
 	case known && ask.First < given.size:
 		a.body.Close()
 		return nil, unusable("status 416 for bytes that it says it has")

@@ -44,7 +44,7 @@ func (s *Source) read(a *answer, ask cache.Ask, conditional bool) (*cache.Part, 
 // check fills in what an answer says of its bytes, and reports why they cannot be believed to be those asked for.
 func (s *Source) check(a *answer, ask cache.Ask, p *cache.Part) error {
 	for _, coding := range a.Header.Values("Content-Encoding") {
-		if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+		if coding = strings.TrimSpace(coding); !s.client.cfg.Encoded && coding != "" && !strings.EqualFold(coding, "identity") {
 			return unusable("encoded content")
 		}
 	}

@@ -37,7 +37,7 @@ func (s *Source) Revalidate(ctx context.Context, v cache.Validator, extra http.H
 		setRange(header, ask)
 	}
 	extra = plain(extra)
-	a, err := s.ask(ctx, header, extra)
+	a, err := s.ask(ctx, http.MethodGet, header, extra)
 	if err != nil {
 		return nil, err
 	}

@@ -64,6 +64,13 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, t *Target, o *dis
 	reader := disk.NewReader(r.Context(), o)
 	defer reader.Close()
 	maps.Copy(header, k.Response.Served(now))
+	if s.came != nil { // no-cache and private may name fields that are not kept, but are for this client
+		for name, lines := range rules.Forward(s.came.Header) {
+			if _, kept := header[name]; !kept {
+				header[name] = lines
+			}
+		}
+	}
 	header.Del("Content-Length")
 	s.set(header)
 	if _, ok := header["Content-Type"]; !ok {
@@ -72,18 +79,27 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, t *Target, o *dis
 	if k.Response.Status != http.StatusOK || size < 0 {
 		return writeAll(w, r, k.Response.Status, size, reader)
 	}
-	plain := new(http.Request)
-	*plain = *r
-	plain.Header = http.Header{}
-	if outcome == rules.Ranges {
-		plain.Header["Range"] = r.Header["Range"]
-	}
-	checked := &checkedWriter{ResponseWriter: w}
-	http.ServeContent(checked, plain, "", time.Time{}, reader)
-	if err := reader.Err(); err != nil || checked.err != nil {
+	if err := serveContent(w, r, outcome == rules.Ranges, size, reader); err != nil || reader.Err() != nil {
 		panic(http.ErrAbortHandler) // the only way to say that this was not all
 	}
 	return nil
+}
+
+// serveContent gives out a representation, or the ranges of it that are asked for. Conditions were judged before. The
+// error is the client's connection's.
+func serveContent(w http.ResponseWriter, r *http.Request, ranges bool, size int64, from io.ReadSeeker) error {
+	plain := new(http.Request)
+	*plain = *r
+	plain.Header = http.Header{}
+	if ranges {
+		plain.Header["Range"] = r.Header["Range"]
+	} else {
+		// ServeContent leaves it to its caller where there is a Content-Encoding: it cannot know that nothing encodes.
+		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	}
+	checked := &checkedWriter{ResponseWriter: w}
+	http.ServeContent(checked, plain, "", time.Time{}, from)
+	return checked.err
 }
 
 // resume goes on to fill an object that a restart or a long outage left incomplete.
@@ -145,8 +161,9 @@ type status struct {
 	hit       bool
 	stored    bool // it came for this request
 	collapsed bool
-	validated bool
-	failed    bool // the origin did not answer, or failed
+	by        int             // the status of the answer that confirmed what was kept
+	came      *rules.Response // the answer as it came for this request
+	failed    bool            // the origin did not answer, or failed
 	passed    bool
 	ttl       time.Duration
 	reason    rules.Reason
@@ -162,8 +179,8 @@ func (s status) set(header http.Header) {
 		b.WriteString("; hit; ttl=" + strconv.FormatInt(int64(s.ttl/time.Second), 10) + "; detail=origin-failed")
 	default:
 		b.WriteString("; fwd=" + s.reason.Forwarded())
-		if s.validated {
-			b.WriteString("; fwd-status=304")
+		if s.by != 0 {
+			b.WriteString("; fwd-status=" + strconv.Itoa(s.by))
 		}
 		if s.stored {
 			b.WriteString("; stored")

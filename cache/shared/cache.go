@@ -24,6 +24,8 @@ type Upstream interface {
 	// Fetch puts a client's GET: the fields of the client that go on, conditions of ours, and the bytes that are wanted
 	// first. An answer of any status is a part; an error is a line that broke, or an answer that lies.
 	Fetch(ctx context.Context, header http.Header, ask cache.Ask) (*cache.Part, error)
+	// Head puts a client's HEAD. The part's body is empty.
+	Head(ctx context.Context, header http.Header) (*cache.Part, error)
 }
 
 // Target is what a request is for.
@@ -142,14 +144,23 @@ func (c *Cache) Purge(target string) bool {
 	return len(all) > 0
 }
 
+// mostTries bounds how often a request is looked at anew, because an answer was for others or went at once.
+const mostTries = 8
+
 // Serve answers a GET or HEAD. An error means that nothing was written yet: it is a *Failure, or the client's own end.
 func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, t *Target) error {
 	request := t.request(r)
 	if o, k := c.leases.middle(r, t); o != nil {
 		return c.answer(w, r, t, o, k, status{hit: true})
 	}
+	if rules.Evaluate(request, rules.Response{}) == rules.Origins { // whatever is kept
+		return c.forward(w, r, t, request)
+	}
 	alone := false
-	for {
+	for tries := 0; ; tries++ {
+		if tries == mostTries {
+			return &Failure{Status: http.StatusServiceUnavailable, Reason: "no answer that lasts"}
+		}
 		all, variants := c.variants(t.Key)
 		i := rules.Choose(variants, request.Header)
 		var stored *rules.Response
@@ -161,9 +172,6 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, t *Target) error {
 		case rules.Unsatisfiable:
 			return &Failure{Status: http.StatusGatewayTimeout, Reason: "only-if-cached"}
 		case rules.Fresh, rules.Stale:
-			if rules.Evaluate(request, *stored) == rules.Origins {
-				return c.forward(w, r, t, request)
-			}
 			o, _ := c.store.Get(all[i].key)
 			if o == nil { // evicted
 				c.forget(t.Key, all[i].key)
@@ -174,10 +182,7 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, t *Target) error {
 			}
 			return c.answer(w, r, t, o, all[i], status{hit: true, ttl: decision.TTL, reason: decision.Reason})
 		}
-		if stored != nil && rules.Evaluate(request, *stored) == rules.Origins {
-			return c.forward(w, r, t, request)
-		}
-		result, shared := c.ask(r, t, request, alone)
+		result, shared := c.ask(w, r, t, c.question(t, request, len(all) > 0, stored != nil), alone)
 		switch {
 		case result.err != nil && r.Context().Err() != nil:
 			return r.Context().Err()
@@ -195,20 +200,26 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, t *Target) error {
 		if result.part != nil {
 			return c.pass(w, r, t, request, result.part, decision.Reason)
 		}
+		if result.bare != nil {
+			return c.bare(w, result.bare, decision.Reason)
+		}
+		if result.again {
+			continue
+		}
 		if result.key == "" { // what came was for another client
 			alone = true
 			continue
 		}
 		k, ok := c.find(t.Key, result.key)
 		o, _ := c.store.Get(result.key)
-		if o == nil || !ok || !k.Matches(request.Header) {
+		if o == nil || !ok || shared && !k.Matches(request.Header) {
 			if o != nil {
 				o.Release()
 			}
 			alone = true
 			continue
 		}
-		return c.answer(w, r, t, o, k, status{reason: decision.Reason, collapsed: shared, validated: result.validated, stored: !result.validated})
+		return c.answer(w, r, t, o, k, status{reason: decision.Reason, collapsed: shared, by: result.by, stored: result.by == 0, came: result.came})
 	}
 }
 

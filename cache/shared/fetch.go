@@ -23,17 +23,27 @@ const firstBlocks = 8
 
 // result is what a question to an origin came to.
 type result struct {
-	key       string      // of the store: the answer is kept there
-	validated bool        // by a 304
-	part      *cache.Part // the answer, to be passed through by the one who asked; nil for all others
-	err       error
+	key   string          // of the store: the answer is kept there
+	by    int             // the status of the answer that confirmed what was kept; 0: none did
+	bare  *rules.Response // an answer without a body, for all who asked
+	again bool            // what was kept is not right any more; there is another question to be asked
+
+	// For the one who asked, nil for all others:
+	part *cache.Part     // the answer, to be passed through
+	came *rules.Response // the answer as it came, of which less is kept
+
+	err   error
+	owned bool // a body ends the question's context
 }
 
 func (r *result) status() int {
-	if r.part == nil {
-		return 0
+	switch {
+	case r.part != nil:
+		return r.part.Status
+	case r.bare != nil:
+		return r.bare.Status
 	}
-	return r.part.Status
+	return 0
 }
 
 func (r *result) discard() {
@@ -45,25 +55,28 @@ func (r *result) discard() {
 // fetch is a question under way.
 type fetch struct {
 	done   chan struct{}
-	result result // set when done is closed, but for its part
+	result result // set when done is closed, but for what is for the one who asked
 
 	mu   sync.Mutex
 	part *cache.Part
+	came *rules.Response
 	left bool // who asked has gone
 }
 
 // ask puts the question to the origin, or waits for the answer to the same question of another client, unless this one
 // is to ask alone. It reports whether the question was another's.
-func (c *Cache) ask(r *http.Request, t *Target, request rules.Request, alone bool) (result, bool) {
+func (c *Cache) ask(w http.ResponseWriter, r *http.Request, t *Target, q question, alone bool) (result, bool) {
 	c.mu.Lock()
-	f, shared := c.pending[t.Key]
+	f, shared := c.pending[q.key]
 	if !shared || alone {
 		shared = false
 		f = &fetch{done: make(chan struct{})}
 		if !alone {
-			c.pending[t.Key] = f
+			c.pending[q.key] = f
 		}
-		c.tasks.Go(func() { c.run(f, r.Context(), t, request) })
+		i := newInterim(w, r, t)
+		defer i.end()
+		c.tasks.Go(func() { c.run(f, i.context(r.Context()), q) })
 	}
 	c.mu.Unlock()
 	patience := time.NewTimer(answerPatience)
@@ -80,7 +93,7 @@ func (c *Cache) ask(r *http.Request, t *Target, request rules.Request, alone boo
 	case <-f.done:
 		result := f.result
 		if !shared {
-			result.part = f.part
+			result.part, result.came = f.part, f.came
 		}
 		return result, shared
 	case <-r.Context().Done():
@@ -108,27 +121,24 @@ func (f *fetch) leave() {
 }
 
 // run puts the question. Its context is not the client's: others wait for the answer, too.
-func (c *Cache) run(f *fetch, client context.Context, t *Target, request rules.Request) {
+func (c *Cache) run(f *fetch, client context.Context, q question) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(client))
 	ended := context.AfterFunc(c.ctx, stop)
-	f.result = c.fetch(ctx, t, request)
-	part := f.result.part
-	f.result.part = nil
-	if part != nil { // its body lives as long as its context
-		part.Body = &ownedBody{part.Body, func() { ended(); stop() }}
-	} else if f.result.key == "" {
-		ended()
-		stop()
+	end := func() { ended(); stop() }
+	f.result = q.put(ctx, end)
+	if !f.result.owned {
+		end()
 	}
 	f.mu.Lock()
-	f.part = part
-	if f.left && part != nil {
-		_ = part.Body.Close()
+	f.part, f.came = f.result.part, f.result.came
+	f.result.part, f.result.came = nil, nil
+	if f.left && f.part != nil {
+		_ = f.part.Body.Close()
 	}
 	f.mu.Unlock()
 	c.mu.Lock()
-	if c.pending[t.Key] == f {
-		delete(c.pending, t.Key)
+	if c.pending[q.key] == f {
+		delete(c.pending, q.key)
 	}
 	c.mu.Unlock()
 	close(f.done)
@@ -136,24 +146,71 @@ func (c *Cache) run(f *fetch, client context.Context, t *Target, request rules.R
 
 // renew asks the origin behind the client's back.
 func (c *Cache) renew(t *Target, request rules.Request) {
+	q := c.plain(t, request)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, running := c.pending[t.Key]; running {
+	if _, running := c.pending[q.key]; running {
 		return
 	}
 	f := &fetch{done: make(chan struct{}), left: true}
-	c.pending[t.Key] = f
-	c.tasks.Go(func() { c.run(f, context.Background(), t, request) })
+	c.pending[q.key] = f
+	c.tasks.Go(func() { c.run(f, context.Background(), q) })
 }
 
 // fetch asks the origin about a target: whether what is kept is still right, if anything is, or for it.
-func (c *Cache) fetch(ctx context.Context, t *Target, request rules.Request) result {
+func (c *Cache) fetch(ctx context.Context, end func(), t *Target, request rules.Request) result {
 	all, variants := c.variants(t.Key)
 	chosen := rules.Choose(variants, request.Header)
 	header, conditional := rules.Revalidation(request.Header, variants, chosen)
 	if t.Private {
 		removeClient(header)
 	}
+	ask := c.firstAsk(t, request, conditional)
+	part, err := t.Upstream.Fetch(ctx, header, ask)
+	if err != nil {
+		return result{err: err}
+	}
+	if part.Status != http.StatusNotModified {
+		return c.keep(end, t, request, part)
+	}
+	_ = part.Body.Close()
+	news := headerOf(part)
+	confirmed := rules.Confirmed(variants, news)
+	if !conditional || len(confirmed) == 0 {
+		return c.unconditional(ctx, end, t, request, ask)
+	}
+	for _, i := range confirmed[1:] {
+		k := all[i]
+		k.Response = k.Response.Updated(news)
+		c.write(t.Key, k.key, k)
+	}
+	return result{key: c.chosen(t, request, all[confirmed[0]], news), by: news.Status}
+}
+
+// chosen writes down that a 304 chose an answer for a request, and returns its key. The origin may choose one that was
+// kept for another request, and is then known to be for both (RFC 9111 section 4.3.3); or vary by other fields than before,
+// of which nothing is known but this request's.
+func (c *Cache) chosen(t *Target, request rules.Request, k kept, news rules.Response) string {
+	old, before := k.key, strings.Join(k.Response.Header["Vary"], ",")
+	k.Response = k.Response.Updated(news)
+	sameVary := before == strings.Join(k.Response.Header["Vary"], ",")
+	if sameVary {
+		c.write(t.Key, old, k)
+	}
+	k = newKept(t, request, k.Response)
+	if k.key == old && sameVary {
+		return old
+	}
+	c.write(t.Key, old, k)
+	if !sameVary && k.key != old {
+		c.forget(t.Key, old)
+		c.store.RemoveKey(old)
+	}
+	return k.key
+}
+
+// firstAsk is what is wanted first of what a client asks for.
+func (c *Cache) firstAsk(t *Target, request rules.Request, conditional bool) cache.Ask {
 	ask := cache.Ask{}
 	if !t.Whole {
 		ask.Length = firstBlocks * c.block
@@ -161,29 +218,11 @@ func (c *Cache) fetch(ctx context.Context, t *Target, request rules.Request) res
 			ask.First = c.wantedFirst(request.Header)
 		}
 	}
-	part, err := t.Upstream.Fetch(ctx, header, ask)
-	if err != nil {
-		return result{err: err}
-	}
-	if part.Status != http.StatusNotModified {
-		return c.keep(t, request, part)
-	}
-	_ = part.Body.Close()
-	news := rules.Response{Status: part.Status, Header: part.Header, Asked: part.Asked, Answered: part.Answered}
-	confirmed := rules.Confirmed(variants, news)
-	if !conditional || len(confirmed) == 0 {
-		return c.unconditional(ctx, t, request, ask)
-	}
-	for _, i := range confirmed {
-		k := all[i]
-		k.Response = k.Response.Updated(news)
-		c.write(t.Key, k)
-	}
-	return result{key: all[confirmed[0]].key, validated: true}
+	return ask
 }
 
 // unconditional asks again, for an answer to a question that cannot be misunderstood.
-func (c *Cache) unconditional(ctx context.Context, t *Target, request rules.Request, ask cache.Ask) result {
+func (c *Cache) unconditional(ctx context.Context, end func(), t *Target, request rules.Request, ask cache.Ask) result {
 	header, _ := rules.Revalidation(request.Header, nil, -1)
 	if t.Private {
 		removeClient(header)
@@ -196,7 +235,7 @@ func (c *Cache) unconditional(ctx context.Context, t *Target, request rules.Requ
 	if err != nil {
 		return result{err: err}
 	}
-	return c.keep(t, request, part)
+	return c.keep(end, t, request, part)
 }
 
 // removeClient leaves of a request's header what is ours.
@@ -222,11 +261,11 @@ func (c *Cache) wantedFirst(header http.Header) int64 {
 	return n - n%c.block
 }
 
-// write puts what is said of a kept answer into the store.
-func (c *Cache) write(target string, k kept) {
-	o, _ := c.store.Get(k.key)
+// write puts what is said of a kept answer into the store, whose object is that of another key or its own.
+func (c *Cache) write(target, from string, k kept) {
+	o, _ := c.store.Get(from)
 	if o == nil {
-		c.forget(target, k.key)
+		c.forget(target, from)
 		return
 	}
 	defer o.Release()

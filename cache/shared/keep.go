@@ -13,23 +13,21 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache/rules"
 )
 
-// keep puts an answer into the store if it may be kept and fits, and hands it on otherwise.
-func (c *Cache) keep(t *Target, request rules.Request, part *cache.Part) result {
+// keep puts an answer into the store if it may be kept and fits, and hands it on otherwise. The end of the answer's body
+// is that of its question's context.
+func (c *Cache) keep(end func(), t *Target, request rules.Request, part *cache.Part) result {
+	part.Body = &ownedBody{part.Body, end}
 	asked := request
 	asked.Method = http.MethodGet
 	response := whole(part)
-	vary, _ := rules.Vary(response.Header)
-	k := kept{key: t.Key, Variant: rules.Variant{Response: response.Stored(), Selecting: rules.Selecting(vary, request.Header)}}
-	if len(vary) > 0 {
-		k.key += separator + rules.VariantKey(vary, request.Header)
-	}
+	k := newKept(t, request, response.Stored())
 	if ok, reason := rules.Storable(asked, response); !ok || reason != "" || part.Status >= http.StatusInternalServerError && rules.Failed(part.Status) && !explicitlyKept(response) {
 		c.drop(t, request, part)
-		return result{part: part}
+		return result{part: part, owned: true}
 	}
 	info, err := json.Marshal(k.Variant)
 	if err != nil {
-		return result{part: part}
+		return result{part: part, owned: true}
 	}
 	digest := t.Digest
 	if digest == nil {
@@ -41,15 +39,25 @@ func (c *Cache) keep(t *Target, request rules.Request, part *cache.Part) result 
 		_ = part.Body.Close()
 		c.store.SetKey(k.key, info, o)
 		c.remember(t.Key, k)
-		return result{key: k.key}
+		return result{key: k.key, came: &response, owned: true}
 	}
 	o, err := c.store.Create(disk.New{Key: k.key, Info: info, Identity: identity, Digest: digest, Origin: t.Upstream, Part: part})
 	if err != nil {
-		return result{part: part}
+		return result{part: part, owned: true}
 	}
 	o.Release()
 	c.remember(t.Key, k)
-	return result{key: k.key}
+	return result{key: k.key, came: &response, owned: true}
+}
+
+// newKept is what is to be kept of the answer to a request.
+func newKept(t *Target, request rules.Request, stored rules.Response) kept {
+	vary, _ := rules.Vary(stored.Header)
+	k := kept{key: t.Key, Variant: rules.Variant{Response: stored, Selecting: rules.Selecting(vary, request.Header)}}
+	if len(vary) > 0 {
+		k.key += separator + rules.VariantKey(vary, request.Header)
+	}
+	return k
 }
 
 // explicitlyKept reports whether the origin itself gave an error a lifetime.

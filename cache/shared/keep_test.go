@@ -28,3 +28,16 @@ func TestOneTag(t *testing.T) {
 		t.Error("the bytes of one resource are given out for another with the same tag")
 	}
 }
+
+// TestNamedFields has a field that is for the client whose question it was, and is not to be kept (RFC 9111 section
+// 5.2.2.4).
+func TestNamedFields(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, content([]byte("body"), `"1"`, `Cache-Control: max-age=60, no-cache="Once"`, "Once: 1"))
+	if r, _ := e.get(t, "/k"); r.Header.Get("Once") != "1" {
+		t.Error("the field is missing in the answer as it came")
+	}
+	if r, _ := e.get(t, "/k"); r.Header.Get("Once") != "" || e.requests.Load() != 1 {
+		t.Errorf("the field is kept, or the answer is not: %d requests", e.requests.Load())
+	}
+}

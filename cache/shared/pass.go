@@ -3,10 +3,10 @@
 package shared
 
 import (
+	"context"
 	"io"
 	"maps"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/ironic-edge/ironic-edge/cache"
@@ -33,15 +33,8 @@ func (c *Cache) pass(w http.ResponseWriter, r *http.Request, t *Target, request 
 	if response.Status != http.StatusOK || part.Size < 0 {
 		return writeAll(w, r, response.Status, part.Size, body)
 	}
-	plain := new(http.Request)
-	*plain = *r
-	plain.Header = http.Header{}
-	if part.Ranges && rules.Evaluate(request, response) == rules.Ranges {
-		plain.Header["Range"] = r.Header["Range"]
-	}
-	checked := &checkedWriter{ResponseWriter: w}
-	http.ServeContent(checked, plain, "", time.Time{}, body)
-	if body.err != nil || checked.err != nil {
+	ranges := part.Ranges && rules.Evaluate(request, response) == rules.Ranges
+	if err := serveContent(w, r, ranges, part.Size, body); err != nil || body.err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	return nil
@@ -49,7 +42,16 @@ func (c *Cache) pass(w http.ResponseWriter, r *http.Request, t *Target, request 
 
 // forward puts a question whose conditions only the origin may judge, and passes on what comes.
 func (c *Cache) forward(w http.ResponseWriter, r *http.Request, t *Target, request rules.Request) error {
-	part, err := t.Upstream.Fetch(r.Context(), rules.Forward(request.Header), cache.Ask{})
+	i := newInterim(w, r, t)
+	defer i.end()
+	fetch := func(ctx context.Context, header http.Header) (*cache.Part, error) {
+		return t.Upstream.Fetch(ctx, header, cache.Ask{})
+	}
+	if r.Method == http.MethodHead {
+		fetch = t.Upstream.Head
+	}
+	part, err := fetch(i.context(r.Context()), rules.Forward(request.Header))
+	i.end()
 	if err != nil {
 		return c.failure(err)
 	}
@@ -57,9 +59,6 @@ func (c *Cache) forward(w http.ResponseWriter, r *http.Request, t *Target, reque
 	header := w.Header()
 	maps.Copy(header, rules.Forward(part.Header))
 	status{reason: rules.RequestNoCache}.set(header)
-	if part.Size >= 0 && bodyAllowed(part.Status) {
-		header.Set("Content-Length", strconv.FormatInt(part.Length, 10))
-	}
 	w.WriteHeader(part.Status)
 	if r.Method == http.MethodHead || !bodyAllowed(part.Status) {
 		return nil
@@ -67,5 +66,17 @@ func (c *Cache) forward(w http.ResponseWriter, r *http.Request, t *Target, reque
 	if _, err := io.Copy(w, part.Body); err != nil {
 		panic(http.ErrAbortHandler)
 	}
+	return nil
+}
+
+// bare gives out an answer that has no body.
+func (c *Cache) bare(w http.ResponseWriter, response *rules.Response, reason rules.Reason) error {
+	header := w.Header()
+	maps.Copy(header, rules.Forward(response.Header))
+	status{reason: reason, by: response.Status}.set(header)
+	if _, ok := header["Content-Type"]; !ok {
+		header["Content-Type"] = nil
+	}
+	w.WriteHeader(response.Status)
 	return nil
 }
