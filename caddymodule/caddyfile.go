@@ -66,6 +66,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			max_age    <duration>
 //			revalidate [on|off]
 //			stale      <duration>
+//			alias      [on|off]
 //			ca_file    <file>
 //			sha256     <path> <sum>
 //		}

@@ -55,6 +55,8 @@ func (h *Handler) unmarshalMirror(d *caddyfile.Dispenser) error {
 			return duration(d, &m.MaxAge)
 		case "revalidate":
 			return onOff(d, &m.Revalidate)
+		case "alias":
+			return onOff(d, &m.Alias)
 		case "stale":
 			m.Stale = new(caddy.Duration)
 			return duration(d, m.Stale)
@@ -67,7 +69,7 @@ func (h *Handler) unmarshalMirror(d *caddyfile.Dispenser) error {
 			}
 			return put(d, option, &m.SHA256, args[0], args[1])
 		}
-		return d.Errf("unknown option %q of mirror; it takes max_age, revalidate, stale, ca_file and sha256", option)
+		return d.Errf("unknown option %q of mirror; it takes max_age, revalidate, stale, alias, ca_file and sha256", option)
 	}, "sha256")
 	h.Mirrors = append(h.Mirrors, m)
 	return err

@@ -43,6 +43,9 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 	if err != nil {
 		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference " + err.Error()})
 	}
+	if h.conductor != "" && strings.HasPrefix(url, h.conductor+"/") { // which links one file under the name of each node
+		target.Kin = h.conductor + " " + route.label
+	}
 	return h.serveTarget(w, r, target, route.label)
 }
 

@@ -34,6 +34,10 @@ type Mirror struct {
 	Revalidate bool `json:"revalidate,omitempty"`
 	// For how long after that an answer is used while the origin cannot be reached. Default: 7 days.
 	Stale *caddy.Duration `json:"stale,omitempty"`
+	// Keep one copy of files that have one strong entity tag and length, whatever their names. Right for a conductor, which
+	// links one file under the name of each node; wrong for a server whose tags are made of time and length, with different
+	// files of the same.
+	Alias bool `json:"alias,omitempty"`
 	// PEM file with the certificates that the origin's certificate must lead to. Default: the system's.
 	CAFile string `json:"ca_file,omitempty"`
 	// SHA-256 sums in hexadecimal, by path below the prefix. What does not match is not served.
@@ -48,6 +52,7 @@ type mirror struct {
 	prefix, caFile string
 	origin         string // scheme and host
 	base           string // the URL that takes the prefix's place
+	kin            string // see shared.Target; empty unless alias is on
 	policy         rules.Policy
 	digests        map[string]*cache.Digest
 	client         *origin.Client
@@ -96,6 +101,9 @@ func (m *Mirror) resolve() (*mirror, error) {
 	}
 	r.base = strings.TrimSuffix(r.origin, "/") + "/"
 	r.origin = u.Scheme + "://" + u.Host
+	if m.Alias {
+		r.kin = "mirror " + r.base
+	}
 	if r.caFile, err = fill("ca_file", m.CAFile); err != nil {
 		return r, err
 	}
@@ -157,7 +165,7 @@ func (m *mirror) target(u *url.URL) (*shared.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &shared.Target{Key: "mirror " + to.String(), URL: to, Upstream: source, Digest: m.digests[name], Policy: m.policy}, nil
+	return &shared.Target{Key: "mirror " + to.String(), URL: to, Upstream: source, Digest: m.digests[name], Kin: m.kin, Policy: m.policy}, nil
 }
 
 // plainPath reports whether a path has one reading only. Firmware spells a colon in two ways, which are one.

@@ -68,7 +68,9 @@ func TestReferences(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer caddy.Stop()
-	get := func(n int) (*http.Response, []byte) { return download(t, "http://"+address+"/"+nodeUUID(n)+"/deploy_ramdisk") }
+	get := func(n int) (*http.Response, []byte) {
+		return download(t, "http://"+address+"/"+nodeUUID(n)+"/deploy_ramdisk")
+	}
 	for n := 1; n <= 5; n++ {
 		if r, got := get(n); r.StatusCode != 200 || !bytes.Equal(got, content) {
 			t.Errorf("%s: %s, %d bytes, %s", refs[n-1], r.Status, len(got), r.Header.Get(reasonHeader))

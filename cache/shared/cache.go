@@ -5,6 +5,7 @@ package shared
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -24,7 +25,11 @@ type Upstream interface {
 	// Fetch puts a client's GET: the fields of the client that go on, conditions of ours, and the bytes that are wanted
 	// first. An answer of any status is a part; an error is a line that broke, or an answer that lies.
 	Fetch(ctx context.Context, header http.Header, ask cache.Ask) (*cache.Part, error)
-	// Head puts a client's HEAD. The part's body is empty.
+}
+
+// header is an Upstream that HEADs can be put to, whose part's body is empty. Clients' HEADs of others are answered from
+// what a GET brings.
+type header interface {
 	Head(ctx context.Context, header http.Header) (*cache.Part, error)
 }
 
@@ -38,6 +43,10 @@ type Target struct {
 	Upstream Upstream
 	// Digest of the content, if it is known beforehand.
 	Digest *cache.Digest
+	// Kin names targets of one origin of which equal strong entity tags and lengths mean equal bytes, as a conductor's links
+	// to one file for each node are. Empty: a tag is of one resource (RFC 9110 section 8.8.1), and two files of one length
+	// and one time have the same at many a web server.
+	Kin string
 	// Policy is the operator's.
 	Policy rules.Policy
 	// Private is a target whose clients have no say in how it is got: their headers do not go to the origin, nor do
@@ -159,7 +168,7 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, t *Target) error {
 	alone := false
 	for tries := 0; ; tries++ {
 		if tries == mostTries {
-			return &Failure{Status: http.StatusServiceUnavailable, Reason: "no answer that lasts"}
+			return c.direct(w, r, t, request) // the store does not keep what comes, a full disk for example
 		}
 		all, variants := c.variants(t.Key)
 		i := rules.Choose(variants, request.Header)
@@ -186,7 +195,7 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, t *Target) error {
 		switch {
 		case result.err != nil && r.Context().Err() != nil:
 			return r.Context().Err()
-		case (result.err != nil || rules.Failed(result.status())) && decision.IfError:
+		case (result.err != nil && !lasting(result.err) || rules.Failed(result.status())) && decision.IfError:
 			if o, _ := c.store.Get(all[i].key); o != nil {
 				result.discard()
 				return c.answer(w, r, t, o, all[i], status{ttl: decision.TTL, reason: decision.Reason, failed: true})
@@ -221,6 +230,13 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, t *Target) error {
 		}
 		return c.answer(w, r, t, o, k, status{reason: decision.Reason, collapsed: shared, by: result.by, stored: result.by == 0, came: result.came})
 	}
+}
+
+// lasting reports whether an error is the origin's word that it will not give the target out: nothing that is kept may
+// stand in for that.
+func lasting(err error) bool {
+	var answer *cache.OriginError
+	return errors.As(err, &answer) && answer.Status < http.StatusInternalServerError && !answer.Temporary
 }
 
 func (c *Cache) find(target, key string) (kept, bool) {

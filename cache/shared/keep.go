@@ -3,6 +3,7 @@
 package shared
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,6 +18,11 @@ import (
 // is that of its question's context.
 func (c *Cache) keep(end func(), t *Target, request rules.Request, part *cache.Part) result {
 	part.Body = &ownedBody{part.Body, end}
+	if t.Private && part.Status != http.StatusOK && part.Status != http.StatusPartialContent { // an image, or none
+		_ = part.Body.Close()
+		return result{err: &cache.OriginError{Status: refusedStatus(part.Status), Reason: "status " + strconv.Itoa(part.Status),
+			Temporary: part.Status >= http.StatusInternalServerError || part.Status == http.StatusTooManyRequests}, owned: true}
+	}
 	asked := request
 	asked.Method = http.MethodGet
 	response := whole(part)
@@ -48,6 +54,20 @@ func (c *Cache) keep(end func(), t *Target, request rules.Request, part *cache.P
 	o.Release()
 	c.remember(t.Key, k)
 	return result{key: k.key, came: &response, owned: true}
+}
+
+// refusedStatus is what the client of an image sees of its origin's refusal: what is not there is not there, and anything
+// else of the origin's own making is a bad gateway.
+func refusedStatus(status int) int {
+	switch status {
+	case http.StatusNotFound, http.StatusGone:
+		return http.StatusNotFound
+	case http.StatusForbidden, http.StatusUnauthorized:
+		return http.StatusForbidden
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusBadGateway
 }
 
 // newKept is what is to be kept of the answer to a request.
@@ -91,11 +111,8 @@ func whole(part *cache.Part) rules.Response {
 	return r
 }
 
-// identity names the bytes that an answer is of: by their digest, or by the target, a strong entity tag and the length.
-// Empty: equal answers need not be of equal bytes.
-//
-// A tag is of one resource. Two resources may have the same strong tag and different bytes (RFC 9110 section 8.8.1). Of
-// images the origin stands for the target, since a conductor has them once and links them under the name of each node.
+// identity names the bytes that an answer is of: by their digest, or by the target or its kin, a strong entity tag and the
+// length. Empty: equal answers need not be of equal bytes.
 func (t *Target) identity(part *cache.Part, digest *cache.Digest) string {
 	if part.Status != http.StatusOK && part.Status != http.StatusPartialContent {
 		return ""
@@ -104,11 +121,7 @@ func (t *Target) identity(part *cache.Part, digest *cache.Digest) string {
 		return digest.String()
 	}
 	if tag := part.Validator.ETag; tag != "" && part.Validator.Strong() && part.Size >= 0 {
-		of := t.Key
-		if t.Private {
-			of = t.URL.Scheme + "://" + t.URL.Host
-		}
-		return fmt.Sprintf("%s %s %d", of, tag, part.Size)
+		return fmt.Sprintf("%s %s %d", cmp.Or(t.Kin, t.Key), tag, part.Size)
 	}
 	return ""
 }

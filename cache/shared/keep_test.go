@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestOneTag has two resources of one length and one strong tag, as a web server gives them that makes tags of a file's
@@ -39,5 +41,31 @@ func TestNamedFields(t *testing.T) {
 	}
 	if r, _ := e.get(t, "/k"); r.Header.Get("Once") != "" || e.requests.Load() != 1 {
 		t.Errorf("the field is kept, or the answer is not: %d requests", e.requests.Load())
+	}
+}
+
+// TestRefusedImage is about images, of which there is nothing to be passed on but the bytes.
+func TestRefusedImage(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int32
+	e := newEdge(t, func(w http.ResponseWriter, r *http.Request) {
+		if s := int(status.Load()); s != 0 {
+			http.Error(w, "no", s)
+			return
+		}
+		content(testBytes(100), `"1"`, "Cache-Control: max-age=0")(w, r)
+	}, func(t *Target) { t.Private, t.Policy.Stale = true, time.Hour })
+	e.get(t, "/k")
+	for origin, want := range map[int]int{404: 404, 410: 404, 401: 403, 403: 403, 400: 200, 500: 200, 503: 200} {
+		status.Store(int32(origin))
+		if r, _ := e.get(t, "/k"); r.StatusCode != want {
+			t.Errorf("an origin that says %d: %s, want %d", origin, r.Status, want)
+		}
+	}
+	for origin, want := range map[int]int{404: 404, 400: 502, 500: 502, 503: 503} {
+		status.Store(int32(origin))
+		if r, _ := e.get(t, "/other"); r.StatusCode != want {
+			t.Errorf("what was never there, and an origin that says %d: %s, want %d", origin, r.Status, want)
+		}
 	}
 }

@@ -40,6 +40,19 @@ func (c *Cache) pass(w http.ResponseWriter, r *http.Request, t *Target, request 
 	return nil
 }
 
+// direct answers without the store.
+func (c *Cache) direct(w http.ResponseWriter, r *http.Request, t *Target, request rules.Request) error {
+	header, _ := rules.Revalidation(request.Header, nil, -1)
+	if t.Private {
+		removeClient(header)
+	}
+	part, err := t.Upstream.Fetch(r.Context(), header, cache.Ask{})
+	if err != nil {
+		return c.failure(err)
+	}
+	return c.pass(w, r, t, request, part, rules.Missing)
+}
+
 // forward puts a question whose conditions only the origin may judge, and passes on what comes.
 func (c *Cache) forward(w http.ResponseWriter, r *http.Request, t *Target, request rules.Request) error {
 	i := newInterim(w, r, t)
@@ -47,8 +60,8 @@ func (c *Cache) forward(w http.ResponseWriter, r *http.Request, t *Target, reque
 	fetch := func(ctx context.Context, header http.Header) (*cache.Part, error) {
 		return t.Upstream.Fetch(ctx, header, cache.Ask{})
 	}
-	if r.Method == http.MethodHead {
-		fetch = t.Upstream.Head
+	if origin, ok := t.Upstream.(header); ok && r.Method == http.MethodHead {
+		fetch = origin.Head
 	}
 	part, err := fetch(i.context(r.Context()), rules.Forward(request.Header))
 	i.end()
