@@ -243,7 +243,7 @@ func (b *Blob) manifest(ctx context.Context) (*answer, error) {
 	for again := true; ; again = false {
 		s := b.source("manifests", b.digest, g)
 		s.header.Set("Accept", manifestTypes)
-		a, err := s.ask(ctx, http.Header{}, nil)
+		a, err := s.ask(ctx, http.MethodGet, http.Header{}, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -332,7 +332,7 @@ func (b *Blob) regrant(ctx context.Context, content Content, refused *grant) (*g
 	header := http.Header{}
 	setRange(header, cache.Ask{Length: 1})
 	// With what was refused: else it would be the registry that refuses, even if it was where it redirects to.
-	a, err := b.source("blobs", content.Digest, refused).ask(ctx, header, nil)
+	a, err := b.source("blobs", content.Digest, refused).ask(ctx, http.MethodGet, header, nil)
 	if err != nil {
 		return nil, err
 	}

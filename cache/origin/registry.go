@@ -165,7 +165,7 @@ func (c *Client) askForGrant(ctx context.Context, repo repository, by challenge)
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.ask(ctx, http.Header{}, nil)
+	a, err := s.ask(ctx, http.MethodGet, http.Header{}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -125,7 +125,7 @@ func parseSeconds(s string) (time.Duration, bool) {
 func (s *Source) MayRead(ctx context.Context) error {
 	header := http.Header{}
 	setRange(header, cache.Ask{Length: 1})
-	a, err := s.ask(ctx, header, nil)
+	a, err := s.ask(ctx, http.MethodGet, header, nil)
 	if err != nil {
 		return err
 	}

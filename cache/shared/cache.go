@@ -24,7 +24,10 @@ type Upstream interface {
 	// Fetch puts a client's GET: the fields of the client that go on, conditions of ours, and the bytes that are wanted
 	// first. An answer of any status is a part; an error is a line that broke, or an answer that lies.
 	Fetch(ctx context.Context, header http.Header, ask cache.Ask) (*cache.Part, error)
-	// Head puts a client's HEAD. The part's body is empty.
+}
+
+// headUpstream is an Upstream that can be asked for the header alone: it puts a client's HEAD. The part's body is empty.
+type headUpstream interface {
 	Head(ctx context.Context, header http.Header) (*cache.Part, error)
 }
 

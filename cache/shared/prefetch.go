@@ -57,7 +57,7 @@ func (c *Cache) obtain(r *http.Request, t *Target) (*disk.Object, error) {
 			}
 		}
 	}
-	result, _ := c.ask(r, t, request, false)
+	result, _ := c.ask(nil, r, t, c.plain(t, request), false)
 	defer result.discard()
 	if result.err != nil {
 		return nil, result.err
