@@ -27,9 +27,8 @@ type Upstream interface {
 	Fetch(ctx context.Context, header http.Header, ask cache.Ask) (*cache.Part, error)
 }
 
-// header is an Upstream that HEADs can be put to, whose part's body is empty. Clients' HEADs of others are answered from
-// what a GET brings.
-type header interface {
+// headUpstream is an Upstream that can be asked for the header alone: it puts a client's HEAD. The part's body is empty.
+type headUpstream interface {
 	Head(ctx context.Context, header http.Header) (*cache.Part, error)
 }
 

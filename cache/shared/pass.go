@@ -60,8 +60,8 @@ func (c *Cache) forward(w http.ResponseWriter, r *http.Request, t *Target, reque
 	fetch := func(ctx context.Context, header http.Header) (*cache.Part, error) {
 		return t.Upstream.Fetch(ctx, header, cache.Ask{})
 	}
-	if origin, ok := t.Upstream.(header); ok && r.Method == http.MethodHead {
-		fetch = origin.Head
+	if up, ok := t.Upstream.(headUpstream); ok && r.Method == http.MethodHead {
+		fetch = up.Head
 	}
 	part, err := fetch(i.context(r.Context()), rules.Forward(request.Header))
 	i.end()

@@ -20,12 +20,11 @@ type question struct {
 
 // question returns what to ask about a target of which there is something, and something for this request.
 func (c *Cache) question(t *Target, request rules.Request, some, stored bool) question {
+	up, heads := t.Upstream.(headUpstream)
 	switch {
 	case t.Private:
-	case stored && request.Method == http.MethodHead:
-		if origin, ok := t.Upstream.(header); ok {
-			return question{"HEAD " + t.Key, func(ctx context.Context, _ func()) result { return c.head(ctx, t, origin, request) }}
-		}
+	case stored && heads && request.Method == http.MethodHead:
+		return question{"HEAD " + t.Key, func(ctx context.Context, _ func()) result { return c.head(ctx, up, t, request) }}
 	case !some && conditional(request.Header):
 		key := t.Key + separator + strings.Join(request.Header["If-None-Match"], ",") + separator + request.Header.Get("If-Modified-Since")
 		return question{key, func(ctx context.Context, end func()) result { return c.theirs(ctx, end, t, request) }}
@@ -45,9 +44,9 @@ func conditional(header http.Header) bool {
 // head passes a HEAD on, whose answer may say that what is kept is right or that it is not (RFC 9111 section 4.3.5). For
 // what is not kept a GET is asked instead: who asks for the length of an image wants its bytes next. That also is the
 // question about images, since a signed URL is often good for one method only.
-func (c *Cache) head(ctx context.Context, t *Target, origin header, request rules.Request) result {
-	header, _ := rules.Revalidation(request.Header, nil, -1)
-	part, err := origin.Head(ctx, header)
+func (c *Cache) head(ctx context.Context, up headUpstream, t *Target, request rules.Request) result {
+	unconditional, _ := rules.Revalidation(request.Header, nil, -1)
+	part, err := up.Head(ctx, unconditional)
 	if err != nil {
 		return result{err: err}
 	}
