@@ -25,6 +25,7 @@ func images(ctx context.Context, args []string) error {
 	seconds := flags.Int("seconds", 3, "how long small ranges are read")
 	profiles := flags.String("profiles", "", "`directory` for processor profiles of ironic-edge while it serves warm")
 	only := flags.String("only", "", "`table` to print: storm, cut, warm or ranges; all by default")
+	alone := flags.Bool("alone", false, "measure ironic-edge alone")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func images(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &imageBench{rounds: *rounds, seconds: *seconds, profiles: *profiles, out: os.Stdout}
+	b := &imageBench{rounds: *rounds, seconds: *seconds, profiles: *profiles, alone: *alone, out: os.Stdout}
 	defer b.stop()
 	if err := b.start(ctx, dir); err != nil {
 		return err
@@ -60,6 +61,7 @@ func images(ctx context.Context, args []string) error {
 type imageBench struct {
 	rounds, seconds int
 	profiles        string
+	alone           bool
 	out             io.Writer
 
 	one, nodes, fleet, broken, large, iso *file
@@ -78,6 +80,9 @@ func (b *imageBench) start(ctx context.Context, dir string) error {
 		return err
 	}
 	for i := range 4 {
+		if b.alone && i < 3 {
+			continue
+		}
 		o, err := startOrigin(files)
 		if err != nil {
 			return err
@@ -134,14 +139,21 @@ func (b *imageBench) table(title string, columns ...string) (row func(cells ...s
 	return row, w.Flush
 }
 
-func times(a, b float64) string { return fmt.Sprintf("%.2f x", a/b) }
+func times(a, b float64) string {
+	if b == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f x", a/b)
+}
 
 // stormed is a cold storm's cells: the time of the last client, and the bytes from the origin.
-func stormed(ctx context.Context, s *cacheServer, urls []string, f *file) ([]string, error) {
+func (b *imageBench) stormed(ctx context.Context, s *cacheServer, urls []string, f *file) ([]string, error) {
 	var last time.Duration
-	n, err := s.origin.count(ctx, func() (err error) {
-		last, err = together(ctx, urls, f, 1)
-		return err
+	n, err := s.origin.count(ctx, func() error {
+		return b.profile(ctx, s, f.name, func() (err error) {
+			last, err = together(ctx, urls, f, 1)
+			return err
+		})
 	})
 	return []string{times(last.Seconds(), f.ideal().Seconds()), times(float64(n), float64(len(f.bytes)))}, err
 }
@@ -152,7 +164,7 @@ func (b *imageBench) storm(ctx context.Context) error {
 	cells := make([][]string, len(b.servers))
 	for i, s := range b.servers {
 		var err error
-		if cells[i], err = stormed(ctx, s, slices.Repeat([]string{s.base + b.one.name}, nodeCount), b.one); err != nil {
+		if cells[i], err = b.stormed(ctx, s, slices.Repeat([]string{s.base + b.one.name}, nodeCount), b.one); err != nil {
 			return err
 		}
 	}
@@ -161,7 +173,7 @@ func (b *imageBench) storm(ctx context.Context) error {
 	var peers sync.WaitGroup
 	errs := make([]error, len(b.servers))
 	measure := func(i int) {
-		more, err := stormed(ctx, b.servers[i], b.servers[i].perNode(b.nodes), b.nodes)
+		more, err := b.stormed(ctx, b.servers[i], b.servers[i].perNode(b.nodes), b.nodes)
 		cells[i], errs[i] = append(cells[i], more...), err
 	}
 	edge := len(b.servers) - 1
@@ -176,7 +188,7 @@ func (b *imageBench) storm(ctx context.Context) error {
 	for i, s := range b.servers {
 		row(append([]string{s.name}, cells[i]...)...)
 	}
-	fleet, err := stormed(ctx, b.servers[edge], b.servers[edge].nodes, b.fleet)
+	fleet, err := b.stormed(ctx, b.servers[edge], b.servers[edge].nodes, b.fleet)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,36 +20,86 @@ type line struct {
 
 	near    atomic.Bool  // no limit and no delay for now, to warm a cache up
 	crossed atomic.Int64 // bytes from the origin
-	open    atomic.Int64 // connections
 
-	mu   sync.Mutex
-	free time.Time // when the line has sent what it was given
+	wake    chan struct{}
+	mu      sync.Mutex
+	senders []*sender
 }
 
 const (
-	// piece is what a connection sends at its turn. Each has one waiting at most, and they go in the order in which they
-	// came, so that connections get equal shares.
+	// piece is what a connection sends at its turn.
 	piece = 16 << 10
 	// window is what may be under way to a client that does not read: twice what fills the line.
 	window = 4 << 20
-	// catchUp is how late a timer may be before bandwidth is lost.
-	catchUp = 10 * time.Millisecond
+	// sendBuffer is what a connection holds ready, as a kernel does: the server may be late for its turn.
+	sendBuffer = 1 << 20
 )
 
-// send returns when n bytes have left the origin.
-func (l *line) send(n int) time.Time {
-	l.crossed.Add(int64(n))
-	now := time.Now()
-	if l.near.Load() {
-		return now
+// sender is the origin's side of a connection.
+type sender struct {
+	ready chan []byte // what is to be sent
+	out   chan parcel // what is under way
+	gone  atomic.Bool // the client is: what is ready is not sent
+}
+
+// run gives the connections that have something to send their turns. The clock is the line's: that this runs late, on a
+// machine that is busy with servers and clients, loses no bandwidth as long as there is something to send.
+func (l *line) run(stop <-chan struct{}) {
+	var free time.Time // when the line has sent what it was given
+	for idle := true; ; {
+		l.mu.Lock()
+		senders := slices.Clone(l.senders)
+		l.mu.Unlock()
+		if now := time.Now(); idle && free.Before(now) {
+			free = now
+		}
+		idle = true
+		for _, s := range senders {
+			if len(s.out) == cap(s.out) {
+				continue // the client does not read
+			}
+			select {
+			case bytes, ok := <-s.ready:
+				if !ok {
+					l.remove(s)
+					continue
+				}
+				idle = false
+				if s.gone.Load() {
+					continue
+				}
+				l.crossed.Add(int64(len(bytes)))
+				if !l.near.Load() {
+					free = free.Add(time.Duration(float64(len(bytes)) / l.rate * float64(time.Second)))
+				}
+				time.Sleep(time.Until(free))
+				s.out <- parcel{bytes, free.Add(l.late())}
+			default:
+			}
+		}
+		if idle {
+			select {
+			case <-stop:
+				return
+			case <-l.wake:
+			}
+		}
 	}
+}
+
+func (l *line) remove(s *sender) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if earliest := now.Add(-catchUp); l.free.Before(earliest) {
-		l.free = earliest
+	l.senders = slices.DeleteFunc(l.senders, func(o *sender) bool { return o == s })
+	close(s.out)
+}
+
+// look makes run look for something to send.
+func (l *line) look() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
-	l.free = l.free.Add(time.Duration(float64(n) / l.rate * float64(time.Second)))
-	return l.free
 }
 
 func (l *line) late() time.Duration {
@@ -76,7 +127,6 @@ func (f farListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	here, far := net.Pipe()
-	f.line.open.Add(1)
 	go f.line.up(client, here) // both end when either side closes
 	go f.line.down(here, client)
 	return far, nil
@@ -107,23 +157,28 @@ func (l *line) up(client, here net.Conn) {
 
 // down carries what the origin says.
 func (l *line) down(here, client net.Conn) {
-	parcels := make(chan parcel, window/piece)
+	s := &sender{ready: make(chan []byte, sendBuffer/piece), out: make(chan parcel, window/piece)}
+	l.mu.Lock()
+	l.senders = append(l.senders, s)
+	l.mu.Unlock()
 	go func() {
-		defer l.open.Add(-1)
 		defer client.Close()
-		for p := range parcels {
+		for p := range s.out {
 			time.Sleep(time.Until(p.due))
-			_, _ = client.Write(p.bytes) // an error ends up, which closes here, too
+			if _, err := client.Write(p.bytes); err != nil {
+				s.gone.Store(true) // up sees it, too, and closes here
+			}
+			l.look()
 		}
 	}()
-	defer close(parcels)
+	defer l.look()
+	defer close(s.ready)
 	for {
 		buffer := make([]byte, piece)
 		n, err := here.Read(buffer)
 		if n > 0 {
-			left := l.send(n)
-			time.Sleep(time.Until(left))
-			parcels <- parcel{buffer[:n], left.Add(l.late())}
+			s.ready <- buffer[:n]
+			l.look()
 		}
 		if err != nil {
 			return

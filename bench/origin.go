@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -27,6 +29,9 @@ type file struct {
 	name  string
 	bytes []byte
 	sum   uint32
+	// digest is a Repr-Digest (RFC 9530), by which a cache may know that two URLs have one content. An equal entity tag
+	// does not say so: it is of one resource.
+	digest string
 	// cutAt is an offset at which the connection that carries it breaks, once. 0: none.
 	cutAt int64
 }
@@ -37,6 +42,8 @@ func newFile(seed byte, name string, size int) *file {
 	f := &file{name: name, bytes: make([]byte, size)}
 	_, _ = rand.NewChaCha8([32]byte{seed}).Read(f.bytes) // never fails
 	f.sum = crc32.Checksum(f.bytes, castagnoli)
+	digest := sha256.Sum256(f.bytes)
+	f.digest = "sha-256=:" + base64.StdEncoding.EncodeToString(digest[:]) + ":"
 	return f
 }
 
@@ -53,6 +60,7 @@ type origin struct {
 	files  map[string]*file
 	cut    map[string]*atomic.Bool
 	asked  atomic.Int64 // requests under way
+	ended  chan struct{}
 }
 
 func startOrigin(files []*file) (*origin, error) {
@@ -61,16 +69,20 @@ func startOrigin(files []*file) (*origin, error) {
 		return nil, err
 	}
 	o := &origin{url: "http://" + l.Addr().String(), files: make(map[string]*file), cut: make(map[string]*atomic.Bool)}
-	o.rate, o.delay = lineRate, roundTrip/2
+	o.rate, o.delay, o.wake, o.ended = lineRate, roundTrip/2, make(chan struct{}, 1), make(chan struct{})
 	for _, f := range files {
 		o.files[f.name], o.cut[f.name] = f, new(atomic.Bool)
 	}
 	o.server = &http.Server{Handler: o}
-	go o.server.Serve(farListener{l, &o.line}) // ends with stop
+	go o.server.Serve(farListener{l, &o.line}) // both end with stop
+	go o.run(o.ended)
 	return o, nil
 }
 
-func (o *origin) stop() { _ = o.server.Close() }
+func (o *origin) stop() {
+	_ = o.server.Close()
+	close(o.ended)
+}
 
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.asked.Add(1)
@@ -82,6 +94,7 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Etag", `"`+f.name+`"`)
+	w.Header().Set("Repr-Digest", f.digest)
 	w.Header().Set("Cache-Control", "max-age=86400")
 	w.Header().Set("Content-Type", "application/octet-stream")
 	content := io.ReadSeeker(bytes.NewReader(f.bytes))

@@ -64,8 +64,11 @@ func (b *imageBench) measureWarm(ctx context.Context, f *file, load func(s *cach
 	return all, nil
 }
 
-// best returns the figures of the nginx that does best.
-func best(all []figures) (rate, cost float64) {
+// best returns the figures of the nginx that does best, 0 if there is none.
+func (b *imageBench) best(all []figures) (rate, cost float64) {
+	if b.alone {
+		return 0, 0
+	}
 	return max(median(all[0].rate), median(all[1].rate)), min(median(all[0].cost), median(all[1].cost))
 }
 
@@ -80,7 +83,7 @@ func (b *imageBench) warm(ctx context.Context) error {
 	}
 	row, flush := b.table(fmt.Sprintf("warm, %d clients, %d MiB, %d rounds", warmClients, len(b.large.bytes)>>20, b.rounds),
 		"MB/s", "of nginx's", "CPU s per GB", "of nginx's")
-	rate, cost := best(all)
+	rate, cost := b.best(all)
 	for i, s := range b.servers {
 		r, c := median(all[i].rate), median(all[i].cost)
 		row(s.name, fmt.Sprintf("%.0f", r*1000), times(r, rate), fmt.Sprintf("%.3f", c), times(c, cost))
@@ -114,7 +117,7 @@ func (b *imageBench) ranges(ctx context.Context) error {
 	}
 	row, flush := b.table(fmt.Sprintf("warm, %d clients, %d KiB after %d KiB of a %d MiB ISO, %d rounds", warmClients, rangeSize>>10,
 		rangeSize>>10, len(b.iso.bytes)>>20, b.rounds), "requests/s", "of nginx's", "CPU us per request", "of nginx's")
-	rate, cost := best(all)
+	rate, cost := b.best(all)
 	for i, s := range b.servers {
 		r, c := median(all[i].rate), median(all[i].cost)
 		row(s.name, fmt.Sprintf("%.0f", r), times(r, rate), fmt.Sprintf("%.1f", c*1e6), times(c, cost))
