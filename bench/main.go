@@ -9,15 +9,19 @@ import (
 	"os/signal"
 )
 
+// commands are what can be measured.
+var commands = map[string]func(ctx context.Context, args []string) error{"scripts": scripts, "images": images}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if len(os.Args) < 2 || os.Args[1] != "scripts" {
-		fmt.Fprintln(os.Stderr, "usage: go run ./bench scripts [-rounds N] [-seconds N] [-ironic URL]")
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: go run ./bench scripts|images [options]; -h after either shows them")
 		os.Exit(2)
 	}
-	if err := scripts(ctx, os.Args[2:]); err != nil {
+	if err := commands[os.Args[1]](ctx, os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
 		os.Exit(1)
 	}
 }

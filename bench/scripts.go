@@ -27,6 +27,9 @@ func scripts(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if err := need("nginx", "wrk", "ab"); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "ironic-edge-bench")
 	if err != nil {
 		return err
@@ -90,9 +93,8 @@ func scripts(ctx context.Context, args []string) error {
 // server cannot do. It returns the URLs of both.
 func startEdge(ctx context.Context, dir, ironic string) (edge, least string, stop func(), err error) {
 	binary := filepath.Join(dir, "ironic-edge")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/xcaddy-build")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", "", nil, fmt.Errorf("go build: %w: %s", err, out)
+	if err := build(ctx, binary); err != nil {
+		return "", "", nil, err
 	}
 	var addresses [2]string
 	for i := range addresses {

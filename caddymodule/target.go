@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -30,7 +29,7 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonBusy, "too many transfers are under way"})
 	}
 	defer leave()
-	counted := &countingWriter{ResponseWriter: w}
+	counted := &countingWriter{ResponseWriter: w, request: r}
 	if limiter != nil {
 		counted.ResponseWriter = &pacedWriter{w, r.Context(), limiter}
 	}
@@ -85,26 +84,3 @@ func (h *Handler) refuseOrigin(w http.ResponseWriter, r *http.Request, label str
 	}
 	return h.refuse(w, r, refusal{status, reasonOrigin, text})
 }
-
-// countingWriter counts the bytes that a client got.
-type countingWriter struct {
-	http.ResponseWriter
-	n      int64
-	failed bool
-}
-
-func (w *countingWriter) Write(p []byte) (int, error) {
-	n, err := w.ResponseWriter.Write(p)
-	w.n += int64(n)
-	return n, err
-}
-
-// ReadFrom lets the connection below use sendfile.
-func (w *countingWriter) ReadFrom(r io.Reader) (int64, error) {
-	n, err := io.Copy(w.ResponseWriter, r)
-	w.n += n
-	return n, err
-}
-
-// Unwrap is for http.ResponseController.
-func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -45,9 +45,16 @@ type stream struct {
 	end   int64      // where it is to stop; -1: where the object ends. Guarded by Object.mu
 }
 
-// segment is how many blocks one request asks for: large enough to make the round trip between two requests of a stream
-// small beside the transfer, small enough that what is waited for is soon its turn.
-const segment = 8
+// A request asks for a segment of blocks: large enough to make the round trip between two requests of a stream small
+// beside the transfer. While clients wait, segments are small, so that bytes come nearly in the order in which clients
+// read: what comes early lies about, and has to be sent to all of them at once in the end. The streams that are not
+// between two requests have the line meanwhile.
+const (
+	segment      = 8
+	smallSegment = 2
+	// hurry is how long after the last wait clients count as waiting: between two blocks they are busy sending.
+	hurry = time.Second
+)
 
 // newFill makes the fill of an object, which nobody else has or whose lock is held. The part, if there is one, is the
 // origin's first answer. The fill is to be started, and counted in Store.fills before Store.mu is free. It takes over a
@@ -205,8 +212,12 @@ func (f *fill) pickLocked() *stream {
 // segmentLocked is the run of missing blocks that begins at one, as far as a request should go.
 func (f *fill) segmentLocked(first int64) *stream {
 	o := f.o
+	length := int64(segment)
+	if time.Since(o.awaited) < hurry {
+		length = smallSegment
+	}
 	end := first
-	for end < int64(len(o.state)) && end-first < segment && o.state[end] == absent {
+	for end < int64(len(o.state)) && end-first < length && o.state[end] == absent {
 		end++
 	}
 	f.cursor = end % int64(len(o.state))

@@ -27,6 +27,8 @@ var (
 	ErrBad = errors.New("the object is bad")
 	// ErrChanged is an object that its origin does not have any more, so that it cannot be completed.
 	ErrChanged = errors.New("the origin has another object now")
+	// ErrExists is an object whose content is there already (Store.Find), or has just been.
+	ErrExists = errors.New("there is an object of this identity")
 	// ErrClosed is a store that was closed.
 	ErrClosed = errors.New("the store is closed")
 
@@ -78,6 +80,7 @@ type Object struct {
 	gone     error         // why no more bytes will come, if so
 	progress chan struct{} // closed at every change
 	waiting  list.List     // of offsets that are waited for, the longest wait first
+	awaited  time.Time     // when somebody last began to wait
 	fill     *fill
 	origin   cache.Origin
 	data     *os.File // open while there are users
@@ -182,6 +185,7 @@ func (o *Object) Await(ctx context.Context, offset, want int64) (int64, error) {
 		}
 		progress := o.progress
 		waiting := o.waiting.PushBack(offset)
+		o.awaited = time.Now()
 		if o.fill != nil {
 			o.fill.startLocked()
 		}

@@ -52,6 +52,7 @@ type Store struct {
 	mu         sync.Mutex
 	keys       map[string]*Object
 	identities map[string]*Object
+	making     map[string]chan struct{} // identities of objects that are being made; closed when they are
 	objects    map[string]*Object
 	recent     *list.List // of *Object, the last used first
 	used       int64      // bytes reserved by objects, and by those that were dropped while they have users
@@ -93,7 +94,7 @@ func Open(dir string, options Options) (*Store, error) {
 		return nil, fmt.Errorf("store %s: impossible limits", dir)
 	}
 	s := &Store{dir: dir, options: options, log: options.Log, keys: make(map[string]*Object),
-		identities: make(map[string]*Object), objects: make(map[string]*Object), filling: make(map[*Object]struct{}),
+		identities: make(map[string]*Object), making: make(map[string]chan struct{}), objects: make(map[string]*Object), filling: make(map[*Object]struct{}),
 		recent: list.New()}
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)
@@ -155,12 +156,18 @@ type New struct {
 }
 
 // Create makes an object, leads the key to it and begins to fill it. The part's body is the store's, unless there is an
-// error. The error ErrNotStored means that there is no room. The object is to be released.
+// error. The error ErrNotStored means that there is no room, ErrExists that there is one of this identity. The object is
+// to be released.
 func (s *Store) Create(n New) (*Object, error) {
 	size := n.Part.Size
 	if n.Part.First%s.options.Block != 0 {
 		return nil, fmt.Errorf("a part that begins at byte %d", n.Part.First)
 	}
+	made, err := s.claim(n.Identity)
+	if err != nil {
+		return nil, err
+	}
+	defer made()
 	now := time.Now()
 	o := &Object{store: s, id: newID(), block: s.options.Block, validator: n.Part.Validator, digest: n.Digest, identity: n.Identity,
 		size: size, progress: make(chan struct{}), created: now, touched: now, origin: n.Origin, users: 2} // the caller and the fill
@@ -201,6 +208,36 @@ func (s *Store) Create(n New) (*Object, error) {
 	}
 	f.start()
 	return o, nil
+}
+
+// claim sees to it that one object is made of an identity, however many want to at the same time. It waits for whoever is
+// at it.
+func (s *Store) claim(identity string) (made func(), err error) {
+	if identity == "" {
+		return func() {}, nil
+	}
+	for {
+		s.mu.Lock()
+		if s.identities[identity] != nil {
+			s.mu.Unlock()
+			return nil, ErrExists
+		}
+		other := s.making[identity]
+		if other == nil {
+			break
+		}
+		s.mu.Unlock()
+		<-other
+	}
+	defer s.mu.Unlock()
+	done := make(chan struct{})
+	s.making[identity] = done
+	return func() {
+		s.mu.Lock()
+		delete(s.making, identity)
+		s.mu.Unlock()
+		close(done)
+	}, nil
 }
 
 // undo leaves nothing of an object that nobody has seen.

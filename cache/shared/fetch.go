@@ -19,7 +19,7 @@ import (
 
 // firstBlocks is how many blocks are asked for first: enough to learn what there is, and not so many that the fill is
 // bound to one transfer.
-const firstBlocks = 8
+const firstBlocks = 4
 
 // result is what a question to an origin came to.
 type result struct {

@@ -5,6 +5,7 @@ package shared
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -40,20 +41,25 @@ func (c *Cache) keep(end func(), t *Target, request rules.Request, part *cache.P
 		digest = part.Digest
 	}
 	identity := t.identity(part, digest)
-	if o := c.store.Find(identity); o != nil { // the same bytes under another name
-		defer o.Release()
-		_ = part.Body.Close()
-		c.store.SetKey(k.key, info, o)
+	for {
+		if o := c.store.Find(identity); o != nil { // the same bytes under another name
+			defer o.Release()
+			_ = part.Body.Close()
+			c.store.SetKey(k.key, info, o)
+			c.remember(t.Key, k)
+			return result{key: k.key, came: &response, owned: true}
+		}
+		o, err := c.store.Create(disk.New{Key: k.key, Info: info, Identity: identity, Digest: digest, Origin: t.Upstream, Part: part})
+		if errors.Is(err, disk.ErrExists) {
+			continue // another name was faster
+		}
+		if err != nil {
+			return result{part: part, owned: true}
+		}
+		o.Release()
 		c.remember(t.Key, k)
 		return result{key: k.key, came: &response, owned: true}
 	}
-	o, err := c.store.Create(disk.New{Key: k.key, Info: info, Identity: identity, Digest: digest, Origin: t.Upstream, Part: part})
-	if err != nil {
-		return result{part: part, owned: true}
-	}
-	o.Release()
-	c.remember(t.Key, k)
-	return result{key: k.key, came: &response, owned: true}
 }
 
 // refusedStatus is what the client of an image sees of its origin's refusal: what is not there is not there, and anything

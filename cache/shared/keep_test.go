@@ -4,8 +4,10 @@ package shared
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,5 +69,24 @@ func TestRefusedImage(t *testing.T) {
 		if r, _ := e.get(t, "/other"); r.StatusCode != want {
 			t.Errorf("what was never there, and an origin that says %d: %s, want %d", origin, r.Status, want)
 		}
+	}
+}
+
+// TestOneContentAtOnce has many names of one content asked for at the same time.
+func TestOneContentAtOnce(t *testing.T) {
+	t.Parallel()
+	want := testBytes(50 * testBlock)
+	e := newEdge(t, content(want, `"1"`, "Cache-Control: max-age=60"), func(target *Target) { target.Kin = "images" })
+	var clients sync.WaitGroup
+	for i := range 40 {
+		clients.Go(func() {
+			if _, got := e.get(t, fmt.Sprint("/node", i)); !bytes.Equal(got, want) {
+				t.Error("other bytes")
+			}
+		})
+	}
+	clients.Wait()
+	if s := e.store.Stats(); s.Objects != 1 {
+		t.Errorf("%d objects are kept, want one", s.Objects)
 	}
 }

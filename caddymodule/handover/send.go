@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"sync"
 	"time"
 )
 
@@ -51,7 +53,7 @@ func sendFrom(tcp *net.TCPConn, r io.Reader) (int64, error) {
 		case err == io.EOF:
 			return sent, nil
 		case errors.Is(err, errors.ErrUnsupported):
-			n, err := tcp.ReadFrom(r)
+			n, err := patient{tcp}.copy(r)
 			return sent + n, err
 		case err != nil:
 			return sent, err
@@ -59,16 +61,66 @@ func sendFrom(tcp *net.TCPConn, r io.Reader) (int64, error) {
 	}
 }
 
-// patient is a connection whose write deadline begins when there is something to write. The one that Caddy sets begins
-// when it asks for bytes: a client must not be cut because the line to an origin was slow.
+// Sends reports whether a connection gives out what r reads by SendFile. It then minds its own write deadline.
+func Sends(connection net.Conn, r io.Reader) bool {
+	for l, ok := r.(*io.LimitedReader); ok; l, ok = r.(*io.LimitedReader) {
+		r = l.R
+	}
+	_, ours := connection.(*conn)
+	_, file := r.(FileSender)
+	return ours && file
+}
+
+// patient is a connection whose write deadline begins when there is something to write, and anew whenever the client has
+// taken some of it. The one that Caddy sets begins when it asks for bytes, and is for all of them: a client must not be
+// cut because the line to an origin was slow, nor because it is slow itself.
 type patient struct{ *net.TCPConn }
 
 // writeTimeout is how long a client may take no bytes, as Caddy's default for write_idle.
 const writeTimeout = time.Minute
 
+// ReadFrom writes what a limited file has.
 func (p patient) ReadFrom(r io.Reader) (int64, error) {
-	if err := p.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return 0, err
+	return p.insist(func() (int64, error) { return p.TCPConn.ReadFrom(r) })
+}
+
+// insist writes until it is done or nothing has moved for writeTimeout. Each call of write goes on where the last one
+// stopped.
+func (p patient) insist(write func() (int64, error)) (int64, error) {
+	for total := int64(0); ; {
+		if err := p.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return total, err
+		}
+		n, err := write()
+		total += n
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return total, err
+		}
 	}
-	return p.TCPConn.ReadFrom(r)
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+
+// copy writes what can only be read.
+func (p patient) copy(r io.Reader) (int64, error) {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	for total := int64(0); ; {
+		n, err := r.Read(*buffer)
+		rest := (*buffer)[:n]
+		written, writeErr := p.insist(func() (int64, error) {
+			m, err := p.Write(rest)
+			rest = rest[m:]
+			return int64(m), err
+		})
+		total += written
+		switch {
+		case writeErr != nil:
+			return total, writeErr
+		case err == io.EOF:
+			return total, nil
+		case err != nil:
+			return total, err
+		}
+	}
 }

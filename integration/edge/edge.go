@@ -72,6 +72,9 @@ func Start(ctx context.Context, binary, dir, ironic string, options ...string) (
 	return e, nil
 }
 
+// Pid is the number of the process.
+func (e *Edge) Pid() int { return e.cmd.Process.Pid }
+
 // Metrics are the edge's metrics.
 func (e *Edge) Metrics() string { return e.get("http://" + e.admin + "/metrics") }
 
