@@ -27,8 +27,9 @@ traces: ## write what the scripts of real Ironics do into ipxe/testdata
 	rm -rf ipxe/testdata/[0-9]*
 	$(GO) test -tags integration -count=1 -timeout 40m ./integration/trace -args -update
 
-bench: ## boot scripts beside nginx
+bench: ## boot scripts beside nginx, images beside nginx and varnish
 	$(GO) run ./bench scripts
+	$(GO) run ./bench images
 
 fuzz: ## each fuzzer for a little while
 	$(GO) test ./ipxe -run '^$$' -fuzz FuzzParseMAC -fuzztime 20s

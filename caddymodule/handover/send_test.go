@@ -68,3 +68,32 @@ func TestSendFrom(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowClient has a client that takes a byte in each deadline's time, and one that takes none.
+func TestSlowClient(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, taken := range []int64{1, 0} {
+		calls := int64(0)
+		n, err := patient{client.(*net.TCPConn)}.insist(func() (int64, error) {
+			if calls++; calls == 5 {
+				return 1, nil
+			}
+			return taken, os.ErrDeadlineExceeded
+		})
+		if taken == 1 && (n != 5 || err != nil) {
+			t.Errorf("a slow client is cut after %d bytes: %v", n, err)
+		}
+		if taken == 0 && (calls != 1 || !errors.Is(err, os.ErrDeadlineExceeded)) {
+			t.Errorf("a dead client is waited for: %d calls, %v", calls, err)
+		}
+	}
+}
