@@ -20,6 +20,7 @@ type conn struct {
 	*net.TCPConn
 	from     *listener
 	answered atomic.Bool
+	gone     atomic.Bool // it is another server's
 
 	mu      sync.Mutex
 	heard   []byte // what was read, up to maxHeard
@@ -30,6 +31,9 @@ type conn struct {
 
 // Read reads what the client says.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.gone.Load() {
+		return 0, net.ErrClosed
+	}
 	if c.answered.Load() {
 		return c.TCPConn.Read(p)
 	}
@@ -56,12 +60,18 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // Write writes of an answer.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.gone.Load() {
+		return 0, net.ErrClosed
+	}
 	c.answered.Store(true)
 	return c.TCPConn.Write(p)
 }
 
 // ReadFrom writes of an answer what it reads, by sendfile if it comes from a file or a FileSender.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	if c.gone.Load() {
+		return 0, net.ErrClosed
+	}
 	c.answered.Store(true)
 	return sendFrom(c.TCPConn, r)
 }
@@ -73,7 +83,34 @@ func (c *conn) Close() error {
 		c.handOver(c.from)
 		return nil
 	}
+	if c.gone.Load() {
+		return net.ErrClosed
+	}
 	return c.TCPConn.Close()
+}
+
+// SetDeadline sets both deadlines, as long as the connection is this server's.
+func (c *conn) SetDeadline(t time.Time) error {
+	if c.gone.Load() {
+		return net.ErrClosed
+	}
+	return c.TCPConn.SetDeadline(t)
+}
+
+// SetReadDeadline is SetDeadline for reading.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	if c.gone.Load() {
+		return net.ErrClosed
+	}
+	return c.TCPConn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline is SetDeadline for writing.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	if c.gone.Load() {
+		return net.ErrClosed
+	}
+	return c.TCPConn.SetWriteDeadline(t)
 }
 
 // unanswered reports whether another server can answer what was asked, and says so once: the connection then is that
@@ -85,6 +122,7 @@ func (c *conn) unanswered() bool {
 		return false
 	}
 	c.lost = true
+	c.gone.Store(true)
 	return true
 }
 

@@ -5,6 +5,7 @@ package handover
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -211,5 +213,50 @@ func TestUnmarshalCaddyfile(t *testing.T) {
 	}
 	if err := new(Wrapper).UnmarshalCaddyfile(caddyfile.NewTestDispenser("ironic_edge 5s")); err == nil {
 		t.Error("an option is taken")
+	}
+}
+
+// TestHandedOverIsGone is about a server that closes a connection twice, as net/http does when it is closed itself while a
+// connection's own goroutine ends: by then the connection is another server's.
+func TestHandedOverIsGone(t *testing.T) {
+	old := listen(t, "127.0.0.1:0")
+	client := dial(t, old)
+	accepted, err := old.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprint(client, "GET / HTTP/1.1\r\nHost: edge\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := accepted.Read(make([]byte, 256)); err != nil {
+		t.Fatal(err)
+	}
+	next := listen(t, old.address)
+	if err := accepted.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := accepted.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed again: %v, want %v", err, net.ErrClosed)
+	}
+	if err := accepted.SetReadDeadline(time.Unix(1, 0)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a deadline is set: %v, want %v", err, net.ErrClosed)
+	}
+	if _, err := accepted.Write([]byte("HTTP/1.1 500 old\r\n\r\n")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("an answer is written: %v, want %v", err, net.ErrClosed)
+	}
+	if _, err := accepted.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a byte is read: %v, want %v", err, net.ErrClosed)
+	}
+	serve(t, next, named("new"), nil)
+	if _, err := fmt.Fprint(client, "\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(bufio.NewReader(client), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if body, err := io.ReadAll(r.Body); string(body) != "new" || err != nil {
+		t.Errorf("answered by %q, %v; want new", body, err)
 	}
 }
