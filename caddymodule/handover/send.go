@@ -21,7 +21,7 @@ type FileSender interface {
 
 // sendFrom writes to a connection what r reads. A FileSender is found below any number of limits: Caddy and net/http each
 // put one around what a handler gives them, and net looks through one only.
-func sendFrom(tcp *net.TCPConn, r io.Reader) (int64, error) {
+func sendFrom(tcp connection, r io.Reader) (int64, error) {
 	var limits []*io.LimitedReader
 	inner := r
 	for {
@@ -35,6 +35,8 @@ func sendFrom(tcp *net.TCPConn, r io.Reader) (int64, error) {
 	if !ok || len(limits) == 0 {
 		return tcp.ReadFrom(r)
 	}
+	// The next answer on the connection is for another handler to write, which may set no deadline of its own.
+	defer func() { _ = tcp.SetWriteDeadline(time.Time{}) }()
 	sent := int64(0)
 	for {
 		limit := limits[0].N
@@ -71,17 +73,24 @@ func Sends(connection net.Conn, r io.Reader) bool {
 	return ours && file
 }
 
+// connection is what of a *net.TCPConn is needed here.
+type connection interface {
+	io.Writer
+	io.ReaderFrom
+	SetWriteDeadline(time.Time) error
+}
+
 // patient is a connection whose write deadline begins when there is something to write, and anew whenever the client has
 // taken some of it. The one that Caddy sets begins when it asks for bytes, and is for all of them: a client must not be
 // cut because the line to an origin was slow, nor because it is slow itself.
-type patient struct{ *net.TCPConn }
+type patient struct{ connection }
 
 // writeTimeout is how long a client may take no bytes, as Caddy's default for write_idle.
 const writeTimeout = time.Minute
 
 // ReadFrom writes what a limited file has.
 func (p patient) ReadFrom(r io.Reader) (int64, error) {
-	return p.insist(func() (int64, error) { return p.TCPConn.ReadFrom(r) })
+	return p.insist(func() (int64, error) { return p.connection.ReadFrom(r) })
 }
 
 // insist writes until it is done or nothing has moved for writeTimeout. Each call of write goes on where the last one

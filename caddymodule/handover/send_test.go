@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // sentFile sends a file in pieces of seven bytes, up to a point from which it can only be read.
@@ -94,6 +95,53 @@ func TestSlowClient(t *testing.T) {
 		}
 		if taken == 0 && (calls != 1 || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			t.Errorf("a dead client is waited for: %d calls, %v", calls, err)
+		}
+	}
+}
+
+// deadlineConn remembers the write deadline.
+type deadlineConn struct {
+	*net.TCPConn
+	last time.Time
+}
+
+func (c *deadlineConn) SetWriteDeadline(t time.Time) error {
+	c.last = t
+	return c.TCPConn.SetWriteDeadline(t)
+}
+
+// TestDeadlineEndsWithTheFile is about a server without a write timeout, which takes back no deadline: the next answer, on
+// a connection that was kept for longer than writeTimeout, could not be written.
+func TestDeadlineEndsWithTheFile(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := file.Truncate(100); err != nil {
+		t.Fatal(err)
+	}
+	for _, sendable := range []int64{0, 50, 100} {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		c := &deadlineConn{TCPConn: client.(*net.TCPConn)}
+		sent := &sentFile{File: file, sendable: sendable}
+		if n, err := sendFrom(c, &io.LimitedReader{R: sent, N: 100}); n != 100 || err != nil {
+			t.Errorf("%d bytes are sent, %v; want 100", n, err)
+		}
+		if !c.last.IsZero() {
+			t.Errorf("after %d bytes by sendfile a deadline is left, in %v", sendable, time.Until(c.last))
 		}
 	}
 }
