@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -23,8 +24,9 @@ func init() { caddy.RegisterModule(new(App)) }
 // on a boot site, compression around the boot routes, a public_url that no site answers. It has no options and is loaded
 // by the handler; nobody needs to configure it.
 type App struct {
-	ctx    caddy.Context
-	logger *zap.Logger
+	ctx      caddy.Context
+	logger   *zap.Logger
+	handlers []*Handler // of this configuration, wherever in it they stand
 }
 
 // CaddyModule returns the Caddy module information.
@@ -38,23 +40,31 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// add makes a handler known, and refuses one that wants a store otherwise than another of its configuration.
+func (a *App) add(h *Handler) error {
+	for _, other := range a.handlers {
+		if h.storage != nil && h.storage == other.storage && h.storeOptions != other.storeOptions {
+			return optionError("store", h.Store.Directory, errors.New("is the store of two sites that differ in max_size, min_free, block or parallel"),
+				"write the same in both, or give them directories of their own")
+		}
+	}
+	a.handlers = append(a.handlers, h)
+	return nil
+}
+
 // Start opens the stores and writes the warnings.
 func (a *App) Start() error {
+	for _, h := range a.handlers {
+		if err := h.startStore(a.ctx.Slogger()); err != nil {
+			return err
+		}
+	}
+	for _, h := range a.handlers {
+		h.startPrefetch(a.ctx)
+	}
 	app, err := a.ctx.AppIfConfigured("http")
 	if err != nil {
 		return nil // no servers, nothing to warn of
-	}
-	for _, server := range app.(*caddyhttp.App).Servers {
-		found := sightings{}
-		found.walk(server.Routes, false)
-		for _, s := range found.handlers {
-			if err := s.handler.startStore(a.ctx.Slogger()); err != nil {
-				return err
-			}
-			if len(s.handler.prefetchRefs) > 0 {
-				go s.handler.prefetch(a.ctx) // ends with the configuration
-			}
-		}
 	}
 	for _, warning := range lint(app.(*caddyhttp.App)) {
 		a.logger.Warn(warning)

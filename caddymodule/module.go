@@ -156,7 +156,7 @@ type Handler struct {
 	mirrors      []*mirror
 	prefetchRefs []string
 
-	requests atomic.Int64 // under way
+	requests atomic.Int64 // under way, and prefetch
 	cleaned  atomic.Bool  // by Caddy
 	released atomic.Bool
 }
@@ -224,14 +224,20 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.acquireSite(config); err != nil {
 		return err
 	}
-	_, err = ctx.App(directive) // it warns of what would break firmware once all is loaded
-	return err
+	app, err := ctx.App(directive) // it starts what this one needs once all is loaded
+	if err != nil {
+		return err
+	}
+	return app.(*App).add(h)
 }
 
 // Cleanup gives back what Provision took, once the last request has ended: Caddy cleans the old configuration up as soon
 // as a new one runs, and lets its requests run on. Caddy calls it after a failed Provision, too.
 func (h *Handler) Cleanup() error {
 	h.cleaned.Store(true)
+	if h.storage != nil {
+		h.storage.unlimit(h)
+	}
 	if h.requests.Load() > 0 {
 		return nil
 	}

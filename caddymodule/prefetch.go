@@ -29,6 +29,19 @@ const (
 // prefetchers bounds how many images are prefetched at once: nodes that boot need the line more.
 const prefetchers = 2
 
+// startPrefetch starts prefetch, if there is something to prefetch. It counts as a request: what it uses is given back
+// after its end only.
+func (h *Handler) startPrefetch(ctx context.Context) {
+	if len(h.prefetchRefs) == 0 {
+		return
+	}
+	h.requests.Add(1)
+	go func() { // ends with the configuration
+		defer h.requestEnds()
+		h.prefetch(ctx)
+	}()
+}
+
 // prefetch has images in the store before a node asks for them, until the context ends. What it has is kept from eviction.
 func (h *Handler) prefetch(ctx context.Context) {
 	done := make(map[string]bool) // what the log has told of

@@ -69,7 +69,11 @@ type storage struct {
 	store  *disk.Store
 	cache  *shared.Cache
 	pinned map[*Handler][]string // what each site wants kept
+	limits map[*Handler]limits   // that each site has been started with
 }
+
+// limits are what a reload may change of an open store.
+type limits struct{ maxSize, minFree int64 }
 
 // acquireStore takes a reference to the directory's store.
 func (h *Handler) acquireStore(c *config) error {
@@ -88,7 +92,7 @@ func (h *Handler) acquireStore(c *config) error {
 	return nil
 }
 
-// startStore opens the store, or gives an open one this configuration's limits.
+// startStore opens the store, or has an open one get this configuration's limits.
 func (h *Handler) startStore(log *slog.Logger) error {
 	h.site.client.Store(h.client)
 	if h.storage == nil {
@@ -96,25 +100,53 @@ func (h *Handler) startStore(log *slog.Logger) error {
 	}
 	options := h.storeOptions
 	options.Log = log
-	if err := h.storage.open(options); err != nil {
+	if err := h.storage.open(h, options); err != nil {
 		return optionError("store", h.Store.Directory, err, "see docs/operating.md")
 	}
 	return nil
 }
 
-func (s *storage) open(options disk.Options) error {
+func (s *storage) open(h *Handler, options disk.Options) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.store != nil {
-		s.store.SetLimits(options.MaxSize, options.MinFree)
-		return nil
+	if s.store == nil {
+		store, err := disk.Open(s.directory, options)
+		if err != nil {
+			return err
+		}
+		s.store, s.cache = store, shared.New(store, options.Log)
 	}
-	store, err := disk.Open(s.directory, options)
-	if err != nil {
-		return err
+	if s.limits == nil {
+		s.limits = make(map[*Handler]limits)
 	}
-	s.store, s.cache = store, shared.New(store, options.Log)
+	s.limits[h] = limits{options.MaxSize, options.MinFree}
+	s.limitLocked()
 	return nil
+}
+
+// unlimit takes back what a handler gave to open.
+func (s *storage) unlimit(h *Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.limits[h]; ok {
+		delete(s.limits, h)
+		s.limitLocked()
+	}
+}
+
+// limitLocked sets the limits once all handlers have the same. Those of one configuration do; so while two configurations
+// are there those of the older one rule, and a new one that cannot start has evicted nothing.
+func (s *storage) limitLocked() {
+	var common limits
+	for _, l := range s.limits {
+		if common != (limits{}) && l != common {
+			return
+		}
+		common = l
+	}
+	if len(s.limits) > 0 {
+		s.store.SetLimits(common.maxSize, common.minFree)
+	}
 }
 
 // shared returns the cache in the store. Nil: it is not open yet.
