@@ -85,7 +85,7 @@ func (m *Mirror) resolve() (*mirror, error) {
 	if !strings.HasPrefix(m.Prefix, "/") || !strings.HasSuffix(m.Prefix, "/") || path.Clean(m.Prefix)+"/" != m.Prefix && m.Prefix != "/" {
 		return r, optionError("mirror", m.Prefix, errors.New("is no path that begins and ends with a slash"), grammar)
 	}
-	if way := classify(m.Prefix, m.Prefix).way; way != wayNext && m.Prefix != "/" {
+	if below := m.Prefix + "x"; classify(below, below).way != wayNext {
 		return r, optionError("mirror", m.Prefix, errors.New("is a path of Ironic's"), grammar)
 	}
 	var err error
@@ -158,8 +158,8 @@ func (m *mirror) target(u *url.URL) (*shared.Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	to.RawPath = to.EscapedPath() + (&url.URL{Path: name}).EscapedPath() // the base as the operator has spelled it
 	to.Path += name
-	to.RawPath = ""
 	to.RawQuery = u.RawQuery
 	source, err := m.client.Source(to.String(), nil)
 	if err != nil {
@@ -168,8 +168,14 @@ func (m *mirror) target(u *url.URL) (*shared.Target, error) {
 	return &shared.Target{Key: "mirror " + to.String(), URL: to, Upstream: source, Digest: m.digests[name], Kin: m.kin, Policy: m.policy}, nil
 }
 
-// plainPath reports whether a path has one reading only. Firmware spells a colon in two ways, which are one.
+// plainPath reports whether a path has one reading only, of which a server that cuts parameters off segments (..;x) may
+// have its own. Firmware spells a colon in two ways, which are one.
 func plainPath(u *url.URL) bool {
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if name, _, _ := strings.Cut(segment, ";"); name == "." || name == ".." {
+			return false
+		}
+	}
 	escaped := strings.ToLower(u.EscapedPath())
 	return path.Clean(u.Path) == strings.TrimSuffix(u.Path, "/") && !strings.ContainsAny(u.Path, "\\\x00") &&
 		!strings.Contains(escaped, "%2f") && !strings.Contains(escaped, "%5c") || u.Path == "/"
