@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/ironic"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
 
@@ -102,5 +104,25 @@ func TestStoreOfTwoSizes(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), store) {
 		t.Errorf("error %v, want one that names %s", err, store)
+	}
+}
+
+// TestPrefetchBesideABadNode is about an inventory in which one node cannot be used: the images of the others are pinned
+// all the same, and Ironic is not asked for all of its nodes every few seconds because of it.
+func TestPrefetchBesideABadNode(t *testing.T) {
+	origin := newImageServer(t, image(1000))
+	fleet := ironictest.DemoFleet(origin.URL)
+	fleet[2].DriverInfo = map[string]any{"deploy_kernel": 5}
+	api := ironictest.Start(fleet...)
+	defer api.Close()
+	client, err := ironic.New(t.Context(), ironic.Config{Endpoint: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	h := &Handler{client: client, logger: zap.NewNop(), prefetchRefs: []string{inventory}}
+	wanted, err := h.prefetchWanted(t.Context())
+	if len(wanted) == 0 || err != nil {
+		t.Errorf("%d images, %v; want those of the other nodes", len(wanted), err)
 	}
 }

@@ -92,8 +92,12 @@ func (h *Handler) prefetchWanted(ctx context.Context) ([]string, error) {
 	var failed error
 	if nodes {
 		for n, err := range h.client.Nodes(ctx, ironic.Scope{}) {
-			if err != nil {
+			switch {
+			case err != nil && n == nil:
 				failed = err
+				continue
+			case err != nil: // it will be as bad the next time; the others' images are wanted all the same
+				h.logger.Warn("the images of a node that cannot be used are not prefetched", nodeField(n), zap.Error(err))
 				continue
 			}
 			for _, ref := range h.nodeImages(n) {

@@ -21,8 +21,9 @@ type Scope struct {
 // pageSize is how many nodes are asked for at once; Ironic gives no more than its [api]max_limit, 1000 by default.
 const pageSize = 500
 
-// Nodes returns the nodes of a scope, without their ports and volumes, page by page. A node that cannot be used comes as an
-// error, after which the others follow; an error of a page ends the sequence. Errors are as those of NodeByUUID.
+// Nodes returns the nodes of a scope, without their ports and volumes, page by page. A node that cannot be used comes as its
+// UUID alone with an error, after which the others follow; an error without a node is of a page, and ends the sequence.
+// Errors are as those of NodeByUUID.
 func (c *Client) Nodes(ctx context.Context, scope Scope) iter.Seq2[*ipxe.Node, error] {
 	return func(yield func(*ipxe.Node, error) bool) {
 		const op = "list the nodes"
@@ -54,7 +55,11 @@ func (c *Client) Nodes(ctx context.Context, scope Scope) iter.Seq2[*ipxe.Node, e
 					yield(nil, one.err)
 					return
 				}
-				if !yield(one.node(o, last)) {
+				n, err := one.node(o, last)
+				if err != nil {
+					n = &ipxe.Node{UUID: last}
+				}
+				if !yield(n, err) {
 					return
 				}
 			}
