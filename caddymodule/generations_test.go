@@ -5,15 +5,20 @@ package caddymodule
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache/disk"
+	"github.com/ironic-edge/ironic-edge/cache/shared"
 	"github.com/ironic-edge/ironic-edge/ironic"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
@@ -125,4 +130,47 @@ func TestPrefetchBesideABadNode(t *testing.T) {
 	if len(wanted) == 0 || err != nil {
 		t.Errorf("%d images, %v; want those of the other nodes", len(wanted), err)
 	}
+}
+
+// TestPinnedVariant is about an origin that names Vary, as most do that can compress: what it sends is kept under a key of
+// its own, and must stay all the same when the store is full.
+func TestPinnedVariant(t *testing.T) {
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept-Encoding")
+		w.Header().Set("Etag", fmt.Sprintf("%q", r.URL.Path))
+		http.ServeContent(w, r, "image", time.Time{}, bytes.NewReader(image(2<<20)))
+	}))
+	defer origin.Close()
+	store, err := disk.Open(t.TempDir(), disk.Options{MaxSize: 5 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	h := &Handler{storage: &storage{store: store, cache: shared.New(store, slog.New(slog.DiscardHandler))}, metrics: collectors, logger: zap.NewNop()}
+	defer h.storage.cache.Close()
+	if err := h.newOrigins(&config{}); err != nil {
+		t.Fatal(err)
+	}
+	fetch := func(name string) string {
+		t.Helper()
+		target, err := h.imageTarget(origin.URL + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.prefetchOne(t.Context(), h.storage.shared(), target, false); err != nil {
+			t.Fatal(err)
+		}
+		return target.Key
+	}
+	pinned := fetch("/agent")
+	h.storage.pin(h, []string{pinned})
+	for i := range 4 {
+		fetch(fmt.Sprintf("/%d", i))
+	}
+	for key := range store.Keys() {
+		if strings.HasPrefix(key, pinned) {
+			return
+		}
+	}
+	t.Errorf("what is pinned was evicted; there are %d others", len(store.Keys()))
 }

@@ -5,6 +5,7 @@ package disk
 import (
 	"log/slog"
 	"math"
+	"strings"
 )
 
 // reserve makes an object's reservation at least so many bytes, before they are written. ErrNotStored: there is no room,
@@ -84,6 +85,10 @@ func (s *Store) makeRoomLocked(bytes, free int64) error {
 func (s *Store) pinnedLocked(o *Object) bool {
 	for key := range o.keys {
 		if _, ok := s.pinned[key]; ok {
+			return true
+		}
+		name, _, _ := strings.Cut(key, "\x00")
+		if _, ok := s.pinned[name]; ok {
 			return true
 		}
 	}

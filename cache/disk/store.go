@@ -132,7 +132,8 @@ func (s *Store) SetLimits(maxSize, minFree int64) {
 	_ = s.makeRoom() // what is used or pinned stays
 }
 
-// Pin keeps the objects of these keys from eviction, and of no others.
+// Pin keeps the objects of these keys from eviction, and of no others. A key stands for those, too, that have a NUL and
+// something more after it: the variants of one thing.
 func (s *Store) Pin(keys []string) {
 	pinned := make(map[string]struct{}, len(keys))
 	for _, key := range keys {
