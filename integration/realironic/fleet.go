@@ -40,7 +40,7 @@ func Fleet(ctx context.Context, i *Ironic, cases []Case) ([]*Node, error) {
 			n, err := drive(ctx, i, c)
 			for range 2 {
 				// SQLite gives up at once where waiting could not help two transactions that both want to write.
-				if err == nil || !strings.Contains(err.Error(), "database is locked") {
+				if err == nil || !accident(err) {
 					break
 				}
 				if err = remove(ctx, i, c.Name); err == nil {
@@ -62,6 +62,14 @@ func Fleet(ctx context.Context, i *Ironic, cases []Case) ([]*Node, error) {
 		}
 	}
 	return arrived, errors.Join(errs...)
+}
+
+// accident reports whether a node went astray for a reason that is none of its own: many nodes at once are too much for
+// SQLite now and then, and for Ironic's image cache, whose clean-up can take a file that another node is just linking.
+func accident(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "database is locked") ||
+		strings.Contains(text, "No such file or directory") && strings.Contains(text, "/tftp_master/")
 }
 
 func drive(ctx context.Context, i *Ironic, c Case) (*Node, error) {
