@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"bytes"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -146,7 +145,7 @@ func TestPinnedVariant(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	h := &Handler{storage: &storage{store: store, cache: shared.New(store, slog.New(slog.DiscardHandler))}, metrics: collectors, logger: zap.NewNop()}
+	h := &Handler{storage: &storage{store: store, cache: shared.New(store)}, metrics: collectors, logger: zap.NewNop()}
 	defer h.storage.cache.Close()
 	if err := h.newOrigins(&config{}); err != nil {
 		t.Fatal(err)

@@ -114,7 +114,7 @@ func (s *storage) open(h *Handler, options disk.Options) error {
 		if err != nil {
 			return err
 		}
-		s.store, s.cache = store, shared.New(store, options.Log)
+		s.store, s.cache = store, shared.New(store)
 	}
 	if s.limits == nil {
 		s.limits = make(map[*Handler]limits)

@@ -164,7 +164,6 @@ type status struct {
 	by        int             // the status of the answer that confirmed what was kept
 	came      *rules.Response // the answer as it came for this request
 	failed    bool            // the origin did not answer, or failed
-	passed    bool
 	ttl       time.Duration
 	reason    rules.Reason
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,14 +50,11 @@ type Target struct {
 	// Private is a target whose clients have no say in how it is got: their headers do not go to the origin, nor do
 	// their wishes about caching count. Images are that.
 	Private bool
-	// Whole asks the origin for all of it at once: no range is put to it before it is known to be large.
-	Whole bool
 }
 
 // Cache is a shared cache. It may be used by many goroutines at once.
 type Cache struct {
 	store  *disk.Store
-	log    *slog.Logger
 	block  int64
 	leases leases
 
@@ -78,8 +74,8 @@ type kept struct {
 }
 
 // New returns a cache with what the store has. Close ends it; the store is the caller's.
-func New(store *disk.Store, log *slog.Logger) *Cache {
-	c := &Cache{store: store, log: log, block: store.Block(), kept: make(map[string][]kept), pending: make(map[string]*fetch)}
+func New(store *disk.Store) *Cache {
+	c := &Cache{store: store, block: store.Block(), kept: make(map[string][]kept), pending: make(map[string]*fetch)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	for key, info := range store.Infos() {
 		var k = kept{key: key}

@@ -211,12 +211,9 @@ func (c *Cache) chosen(t *Target, request rules.Request, k kept, news rules.Resp
 
 // firstAsk is what is wanted first of what a client asks for.
 func (c *Cache) firstAsk(t *Target, request rules.Request, conditional bool) cache.Ask {
-	ask := cache.Ask{}
-	if !t.Whole {
-		ask.Length = firstBlocks * c.block
-		if !conditional {
-			ask.First = c.wantedFirst(request.Header)
-		}
+	ask := cache.Ask{Length: firstBlocks * c.block}
+	if !conditional {
+		ask.First = c.wantedFirst(request.Header)
 	}
 	return ask
 }

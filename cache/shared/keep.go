@@ -19,10 +19,9 @@ import (
 // is that of its question's context.
 func (c *Cache) keep(end func(), t *Target, request rules.Request, part *cache.Part) result {
 	part.Body = &ownedBody{part.Body, end}
-	if t.Private && part.Status != http.StatusOK && part.Status != http.StatusPartialContent { // an image, or none
+	if err := t.refused(part); err != nil {
 		_ = part.Body.Close()
-		return result{err: &cache.OriginError{Status: refusedStatus(part.Status), Reason: "status " + strconv.Itoa(part.Status),
-			Temporary: part.Status >= http.StatusInternalServerError || part.Status == http.StatusTooManyRequests}, owned: true}
+		return result{err: err, owned: true}
 	}
 	asked := request
 	asked.Method = http.MethodGet
@@ -60,6 +59,15 @@ func (c *Cache) keep(end func(), t *Target, request rules.Request, part *cache.P
 		c.remember(t.Key, k)
 		return result{key: k.key, came: &response, owned: true}
 	}
+}
+
+// refused is the error for an answer that has no image in it, nil if it has, or if clients are to see any answer.
+func (t *Target) refused(part *cache.Part) error {
+	if !t.Private || part.Status == http.StatusOK || part.Status == http.StatusPartialContent {
+		return nil
+	}
+	return &cache.OriginError{Status: refusedStatus(part.Status), Reason: "status " + strconv.Itoa(part.Status),
+		Temporary: part.Status >= http.StatusInternalServerError || part.Status == http.StatusTooManyRequests}
 }
 
 // refusedStatus is what the client of an image sees of its origin's refusal: what is not there is not there, and anything

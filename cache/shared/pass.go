@@ -50,6 +50,10 @@ func (c *Cache) direct(w http.ResponseWriter, r *http.Request, t *Target, reques
 	if err != nil {
 		return c.failure(err)
 	}
+	if err := t.refused(part); err != nil {
+		_ = part.Body.Close()
+		return c.failure(err)
+	}
 	return c.pass(w, r, t, request, part, rules.Missing)
 }
 

@@ -47,7 +47,7 @@ func newEdge(t *testing.T, handler http.HandlerFunc, change ...func(*Target)) *e
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Cache = New(e.store, slog.New(slog.DiscardHandler))
+	e.Cache = New(e.store)
 	client, err := origin.New(origin.Config{Allow: []string{e.origin.URL}})
 	if err != nil {
 		t.Fatal(err)
