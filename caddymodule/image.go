@@ -19,7 +19,7 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 	node := &ipxe.Node{UUID: ipxe.UnknownUUID}
 	if route.subject != ipxe.UnknownUUID {
 		key := uuidKey(route.subject)
-		entry, err := h.node(r.Context(), key)
+		entry, err := h.node(r.Context(), key, &h.imageTerms)
 		setCacheStatus(w, entry)
 		// Whoever is in the middle of an image goes on while Ironic is gone: bytes are no decision.
 		if err != nil && !(entry.Status == cache.Stale && outage(err) && entry.Age <= h.windows.longest()) {

@@ -163,7 +163,7 @@ func TestConductorSecrets(t *testing.T) {
 			t.Errorf("GET = %d\n%s", got.status, got.body)
 		}
 	}
-	entry, err := e.handler.node(t.Context(), uuidKey(nodeUUID(9)))
+	entry, err := e.handler.node(t.Context(), uuidKey(nodeUUID(9)), &e.handler.terms)
 	if err != nil || entry.Value.rendered.Load() != nil {
 		t.Errorf("the script with the password is kept, or not found: %v", err)
 	}

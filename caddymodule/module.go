@@ -134,19 +134,20 @@ type Handler struct {
 	Compat string `json:"compat,omitempty"`
 
 	// What Provision made of the fields above.
-	options   ipxe.Options
-	terms     lookup.Terms[*knownNode]
-	windows   windows
-	publicURL string // public_url, unless the request has a say in it
-	imageMap  map[string]string
-	bootstrap []byte
-	client    *ironic.Client
-	site      *site  // shared with other generations of the configuration
-	siteKey   string // set while this handler holds a reference to site
-	origin    *http.Client
-	conductor string
-	logger    *zap.Logger
-	metrics   *metrics
+	options    ipxe.Options
+	terms      lookup.Terms[*knownNode] // for scripts
+	imageTerms lookup.Terms[*knownNode]
+	windows    windows
+	publicURL  string // public_url, unless the request has a say in it
+	imageMap   map[string]string
+	bootstrap  []byte
+	client     *ironic.Client
+	site       *site  // shared with other generations of the configuration
+	siteKey    string // set while this handler holds a reference to site
+	origin     *http.Client
+	conductor  string
+	logger     *zap.Logger
+	metrics    *metrics
 
 	storage      *storage // shared with other generations of the configuration; nil: there is none
 	storeOptions disk.Options
@@ -203,6 +204,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.windows = config.windows
 	h.terms = config.terms
 	h.terms.Usable = h.usable
+	h.imageTerms = config.terms
+	h.imageTerms.Usable = func(_ *knownNode, age time.Duration) bool { return age <= h.windows.longest() }
 	if h.bootstrap, err = ipxe.Bootstrap(config.fallback); err != nil {
 		return optionError("fallback_script", h.FallbackScript, err, "give a URL or a path without blanks")
 	}

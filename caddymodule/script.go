@@ -28,7 +28,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	if bad != nil {
 		return h.refuse(w, r, *bad)
 	}
-	entry, err := h.node(r.Context(), key)
+	entry, err := h.node(r.Context(), key, &h.terms)
 	setCacheStatus(w, entry)
 	stale := err != nil && entry.Usable && outage(err)
 	if err != nil && !stale {
@@ -109,8 +109,8 @@ func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
 }
 
 // node finds a node in the cache or in Ironic.
-func (h *Handler) node(ctx context.Context, key string) (lookup.Entry[*knownNode], error) {
-	entry, err := h.site.nodes.Get(ctx, key, &h.terms, h.load)
+func (h *Handler) node(ctx context.Context, key string, terms *lookup.Terms[*knownNode]) (lookup.Entry[*knownNode], error) {
+	entry, err := h.site.nodes.Get(ctx, key, terms, h.load)
 	h.metrics.lookup(entry.Status)
 	return entry, err
 }

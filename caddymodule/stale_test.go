@@ -38,6 +38,8 @@ func TestStale(t *testing.T) {
 			for n := 1; n <= 13; n++ {
 				ask(n)
 			}
+			iso := "/" + nodeUUID(8) + "/boot_iso"
+			e.get(t, iso)
 			e.api.Inject(fault)
 			for n, want := range map[int]string{
 				1: "deploy_kernel", 5: "rescue_kernel", // the agent
@@ -56,6 +58,9 @@ func TestStale(t *testing.T) {
 				if got := ask(n); got.status == 200 && !strings.Contains(got.body, "cannot be used") {
 					t.Errorf("node %d: %d\n%s", n, got.status, got.body)
 				}
+			}
+			if got := e.get(t, iso, "Range", "bytes=0-511"); got.status != http.StatusPartialContent { // a sanboot goes on
+				t.Errorf("an image: %d", got.status)
 			}
 			if got := e.get(t, "/"+nodeUUID(1)+"/config"); got.status == 200 && strings.Contains(got.body, "deploy_kernel") {
 				t.Error("a node that was never asked for by UUID has a script")
