@@ -33,9 +33,10 @@ func (c *Cache) Prefetch(ctx context.Context, t *Target, progress func(have, siz
 		filling, err := o.Filling()
 		progress(o.Stored(), o.Size())
 		switch {
+		case filling: // or on its way to the disk
 		case o.Whole():
 			return nil
-		case !filling && err != nil:
+		case err != nil:
 			return err
 		}
 		select {
