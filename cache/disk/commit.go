@@ -13,12 +13,12 @@ import (
 func (f *fill) finish() {
 	o, s := f.o, f.o.store
 	if err := f.verify(); err != nil {
+		if errors.Is(err, ErrBad) { // out of the index first: who reads that it is bad and asks again must not find it
+			s.quarantine(o, "its digest is another")
+		}
 		o.mu.Lock()
 		o.gone = err
 		o.mu.Unlock()
-		if errors.Is(err, ErrBad) {
-			s.quarantine(o, "its digest is another")
-		}
 		return
 	}
 	o.mu.Lock()
