@@ -42,7 +42,7 @@ func (h *Handler) forgetAsked(r *http.Request) {
 			return
 		}
 		if mac, err := ipxe.ParseMAC(address); err == nil {
-			h.site.forgetKey(macKey(mac))
+			h.site.forgetAddress(mac)
 		}
 	}
 }

@@ -38,6 +38,11 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			agent      <duration>
 //			instance   <duration>
 //		}
+//		site {
+//			conductor_group <name> | shard <name> | all
+//			interval <duration>
+//			snapshot <file>|off
+//		}
 //		deploy_kernel  [<cpu_arch>] <reference>
 //		deploy_ramdisk [<cpu_arch>] <reference>
 //		rescue_kernel  [<cpu_arch>] <reference>
@@ -137,6 +142,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return duration(d, &h.AnswerDeadline)
 	case "stale":
 		return h.unmarshalStale(d)
+	case "site":
+		return h.unmarshalSite(d)
 	case "kernel_append_params":
 		h.KernelAppendParams = new(string)
 		return words(d, h.KernelAppendParams)

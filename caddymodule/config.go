@@ -29,6 +29,7 @@ type config struct {
 	conductor string
 	store     Store
 	allow     []string // origins beyond the declared ones
+	site      *sitePart
 
 	registries map[string]origin.Registry
 }
@@ -76,6 +77,7 @@ func (h *Handler) resolve() (*config, error) {
 		h.resolveScripts(c),
 		h.resolveImages(c),
 		h.resolveStore(c),
+		h.resolveSite(c),
 	)
 }
 

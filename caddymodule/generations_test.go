@@ -125,7 +125,7 @@ func TestPrefetchBesideABadNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	h := &Handler{client: client, logger: zap.NewNop(), prefetchRefs: []string{inventory}}
+	h := &Handler{client: client, logger: zap.NewNop(), prefetchRefs: []string{wholeInventory}}
 	wanted, err := h.prefetchWanted(t.Context())
 	if len(wanted) == 0 || err != nil {
 		t.Errorf("%d images, %v; want those of the other nodes", len(wanted), err)

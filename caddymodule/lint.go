@@ -48,6 +48,9 @@ func (a *App) add(h *Handler) error {
 				"write the same in both, or give them directories of their own")
 		}
 	}
+	if err := h.checkSite(a.handlers); err != nil {
+		return err
+	}
 	a.handlers = append(a.handlers, h)
 	return nil
 }
@@ -60,6 +63,7 @@ func (a *App) Start() error {
 		}
 	}
 	for _, h := range a.handlers {
+		h.startRoster()
 		h.startPrefetch(a.ctx)
 	}
 	app, err := a.ctx.AppIfConfigured("http")

@@ -29,6 +29,9 @@ type metrics struct {
 	bytes     *prometheus.CounterVec
 	prefetch  *prometheus.GaugeVec
 	stores    *storeCollector
+	readings  *prometheus.CounterVec
+	siteCalls *prometheus.CounterVec
+	sites     *siteCollector
 }
 
 const namespace = "ironic_edge"
@@ -49,13 +52,17 @@ var collectors = &metrics{
 	bytes:  counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
 	prefetch: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "prefetch_images",
 		Help: "Images that are wanted in the store, and that are there."}, []string{"state"}),
-	stores: newStoreCollector(),
+	stores:   newStoreCollector(),
+	readings: counter("inventory_readings_total", "Readings of a site's nodes, by kind and outcome.", "kind", "outcome"),
+	siteCalls: counter("inventory_calls_total", "Calls to Ironic's API that read a site's nodes, by resource."+
+		" They are among ironic_calls_total, too.", "resource"),
+	sites: newSiteCollector(),
 }
 
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.prefetch, m.stores} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.prefetch, m.stores, m.readings, m.siteCalls, m.sites} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err
@@ -101,6 +108,9 @@ func (c *ironicCalls) RoundTrip(r *http.Request) (*http.Response, error) {
 		recordError(span)
 	}
 	c.metrics.calls.WithLabelValues(resource, outcome).Inc()
+	if r.Context().Value(forInventory{}) != nil {
+		c.metrics.siteCalls.WithLabelValues(resource).Inc()
+	}
 	return response, err
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/cache/origin"
 	_ "github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper
+	"github.com/ironic-edge/ironic-edge/caddymodule/inventory"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
@@ -65,6 +66,9 @@ type Handler struct {
 
 	// How long Ironic's answer is waited for where an older one could be used. Default: 800ms.
 	AnswerDeadline caddy.Duration `json:"answer_deadline,omitempty"`
+
+	// The part of Ironic's nodes that is listed beforehand. Default: none; each node is asked for when it boots.
+	Site *Site `json:"site,omitempty"`
 
 	// The agent's kernel by CPU architecture (properties.cpu_arch), under the empty name the one for all others; for
 	// nodes whose driver_info names none. Each kernel needs a ramdisk.
@@ -142,8 +146,10 @@ type Handler struct {
 	imageMap   map[string]string
 	bootstrap  []byte
 	client     *ironic.Client
-	site       *site  // shared with other generations of the configuration
-	siteKey    string // set while this handler holds a reference to site
+	site       *site   // shared with other generations of the configuration
+	siteKey    string  // set while this handler holds a reference to site
+	roster     *roster // of site; nil: none
+	settings   inventory.Settings
 	origin     *http.Client
 	conductor  string
 	logger     *zap.Logger

@@ -17,8 +17,8 @@ import (
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
-// inventory stands for all images that nodes refer to, in the option prefetch.
-const inventory = "inventory"
+// wholeInventory stands for all images that nodes refer to, in the option prefetch.
+const wholeInventory = "inventory"
 
 // How often it is looked whether there is something to prefetch: again, and after a failure.
 const (
@@ -83,7 +83,7 @@ func (h *Handler) prefetchWanted(ctx context.Context) ([]string, error) {
 	wanted := make(map[string]struct{})
 	nodes := false
 	for _, ref := range h.prefetchRefs {
-		if ref == inventory {
+		if ref == wholeInventory {
 			nodes = true
 			continue
 		}
@@ -91,21 +91,31 @@ func (h *Handler) prefetchWanted(ctx context.Context) ([]string, error) {
 	}
 	var failed error
 	if nodes {
-		for n, err := range h.client.Nodes(ctx, ironic.Scope{}) {
-			switch {
-			case err != nil && n == nil:
-				failed = err
-				continue
-			case err != nil: // it will be as bad the next time; the others' images are wanted all the same
-				h.logger.Warn("the images of a node that cannot be used are not prefetched", nodeField(n), zap.Error(err))
-				continue
-			}
+		var known []*ipxe.Node
+		known, failed = h.siteNodes(ctx)
+		for _, n := range known {
 			for _, ref := range h.nodeImages(n) {
 				wanted[ref] = struct{}{}
 			}
 		}
 	}
 	return slices.Sorted(maps.Keys(wanted)), failed
+}
+
+// listNodes returns all nodes that can be used, and as many as there are when Ironic fails.
+func (h *Handler) listNodes(ctx context.Context) ([]*ipxe.Node, error) {
+	var nodes []*ipxe.Node
+	for n, err := range h.client.Nodes(ctx, ironic.Scope{}) {
+		switch {
+		case err != nil && n.Node == nil:
+			return nodes, err
+		case err != nil: // it will be as bad the next time; the others' images are wanted all the same
+			h.logger.Warn("the images of a node that cannot be used are not prefetched", nodeField(n.Node), zap.Error(err))
+			continue
+		}
+		nodes = append(nodes, n.Node)
+	}
+	return nodes, nil
 }
 
 // nodeImages returns the references of the images that a node can need: the agent's, those for its rescue, its instance's.

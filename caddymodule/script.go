@@ -91,17 +91,17 @@ func scriptKey(r *http.Request, route route) (string, *refusal) {
 
 func macKey(mac ipxe.MAC) string { return "mac " + string(mac) }
 func uuidKey(uuid string) string { return "uuid " + strings.ToLower(uuid) }
+
+// load asks Ironic for the node behind a key.
 func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
 	ctx, span := startSpan(ctx, "ironic-edge resolve node")
 	defer span.End()
 	kind, name, _ := strings.Cut(key, " ")
-	var node *ipxe.Node
-	var err error
+	mac, uuid := "", name
 	if kind == "mac" {
-		node, err = h.client.NodeByMAC(ctx, name)
-	} else {
-		node, err = h.client.NodeByUUID(ctx, name)
+		mac, uuid = name, ""
 	}
+	node, err := h.askIronic(ctx, mac, uuid)
 	if err != nil {
 		return nil, err
 	}

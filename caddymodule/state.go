@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
@@ -23,6 +24,9 @@ type site struct {
 	nodes  *lookup.Cache[*knownNode]
 	client atomic.Pointer[ironic.Client] // of the configuration that started last
 	glance knownImages
+
+	mu      sync.Mutex
+	rosters []*roster // the inventories that are in use
 }
 
 // maxNodes bounds what is remembered: a node takes a few kilobytes, and a rack has some hundred of them.
@@ -31,10 +35,15 @@ const maxNodes = 20_000
 // Destruct is called when no configuration uses the site any more.
 func (s *site) Destruct() error { return s.nodes.Close() }
 
+// siteKey is the identity of a site.
+func siteKey(c *config) string {
+	return strings.Join([]string{c.ironic.Endpoint, c.ironic.Auth.Kind, c.ironic.Auth.Username, c.ironic.Auth.Cloud, c.ironic.Auth.CloudsFile}, "\x00")
+}
+
 // acquireSite takes a reference to the shared site. It changes nothing in it: another configuration may be using it, and
 // this one may yet fail to start.
 func (h *Handler) acquireSite(c *config) error {
-	key := strings.Join([]string{c.ironic.Endpoint, c.ironic.Auth.Kind, c.ironic.Auth.Username, c.ironic.Auth.Cloud, c.ironic.Auth.CloudsFile}, "\x00")
+	key := siteKey(c)
 	value, _, err := sites.LoadOrNew(key, func() (caddy.Destructor, error) {
 		nodes, err := lookup.New(lookup.Config[*knownNode]{
 			Group:      func(n *knownNode) string { return n.node.UUID },
@@ -48,6 +57,7 @@ func (h *Handler) acquireSite(c *config) error {
 	}
 	h.siteKey, h.site = key, value.(*site)
 	h.site.client.CompareAndSwap(nil, h.client)
+	h.acquireRoster(c.site)
 	return nil
 }
 
@@ -57,13 +67,11 @@ func (h *Handler) releaseSite() error {
 	if h.siteKey == "" {
 		return nil
 	}
+	h.releaseRoster()
 	_, err := sites.Delete(h.siteKey)
 	h.siteKey = ""
 	return err
 }
-
-func (s *site) forgetNode(uuid string) { s.nodes.Forget(strings.ToLower(uuid)) }
-func (s *site) forgetKey(key string)   { s.nodes.ForgetKey(key) }
 
 // setCacheStatus says how a node was found (RFC 9211).
 func setCacheStatus(w http.ResponseWriter, e lookup.Entry[*knownNode]) {

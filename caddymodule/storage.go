@@ -276,7 +276,7 @@ func (h *Handler) resolvePrefetch() error {
 		if err != nil {
 			return err
 		}
-		if _, err := h.follow(ref); err != nil && ref != inventory {
+		if _, err := h.follow(ref); err != nil && ref != wholeInventory {
 			return optionError("prefetch", value, err, "or give an http or https URL, or: inventory")
 		}
 		h.prefetchRefs = append(h.prefetchRefs, ref)

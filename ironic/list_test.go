@@ -13,7 +13,7 @@ import (
 func TestNodesInPages(t *testing.T) {
 	t.Parallel()
 	var nodes []ironictest.Node
-	for i := range 2*pageSize + 3 {
+	for i := range 2*nodesPage + 3 {
 		group := "rack17"
 		if i%2 == 1 {
 			group = "rack18"
@@ -27,7 +27,7 @@ func TestNodesInPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for group, want := range map[string]int{"": 2*pageSize + 3, "rack17": pageSize + 2, "rack18": pageSize + 1, "rack19": 0} {
+	for group, want := range map[string]int{"": 2*nodesPage + 3, "rack17": nodesPage + 2, "rack18": nodesPage + 1, "rack19": 0} {
 		seen := make(map[string]bool)
 		for n, err := range c.Nodes(t.Context(), Scope{ConductorGroup: group}) {
 			if err != nil {

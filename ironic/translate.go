@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
@@ -99,15 +100,28 @@ func translatePorts(op, collection, mac string, body []byte) (string, ipxe.Port,
 		a.fail(&unusable{"wrong_port", "the answer is about another address"})
 	}
 	uuid := a.uuid(port, "node_uuid")
+	p := a.port(collection, mac, port)
+	return strings.ToLower(uuid), p, a.err
+}
+
+// port translates a port or portgroup with that address.
+func (a *answer) port(collection, mac string, o object) ipxe.Port {
 	p := ipxe.Port{Address: mac}
 	if collection == "ports" {
-		if _, ok := port["pxe_enabled"]; !ok {
+		if _, ok := o["pxe_enabled"]; !ok {
 			a.missing("pxe_enabled")
 		}
 		// null is not enabled (ironic/common/pxe_utils.py: _link_mac_pxe_configs).
-		p.PXEDisabled = !a.flag(port, "pxe_enabled")
+		p.PXEDisabled = !a.flag(o, "pxe_enabled")
 	}
-	return strings.ToLower(uuid), p, a.err
+	return p
+}
+
+// timeIn returns the time under a name; one that is absent or odd is zero: no script depends on it.
+func timeIn(o object, field string) time.Time {
+	text, _ := o.text(field)
+	t, _ := time.Parse(time.RFC3339, text)
+	return t
 }
 
 // translateNode returns the node, without its port and volumes.
@@ -211,17 +225,21 @@ func translateTargets(op string, body []byte) ([]ipxe.Volume, error) {
 	a := answer{op: op}
 	var volumes []ipxe.Volume
 	for _, target := range a.list(body, "targets") {
-		v := ipxe.Volume{UUID: a.uuid(target, "uuid"), Type: a.text(target, "volume_type")}
-		v.BootIndex = a.number(target, "boot_index")
-		if target.absent("boot_index") {
-			a.missing("boot_index")
-		}
-		if strings.Contains(v.Type, "iscsi") {
-			a.iscsi(&v, a.object(target, "properties"))
-		}
-		volumes = append(volumes, v)
+		volumes = append(volumes, a.target(target))
 	}
 	return volumes, a.err
+}
+
+func (a *answer) target(o object) ipxe.Volume {
+	v := ipxe.Volume{UUID: a.uuid(o, "uuid"), Type: a.text(o, "volume_type")}
+	v.BootIndex = a.number(o, "boot_index")
+	if o.absent("boot_index") {
+		a.missing("boot_index")
+	}
+	if strings.Contains(v.Type, "iscsi") {
+		a.iscsi(&v, a.object(o, "properties"))
+	}
+	return v
 }
 
 // iscsi reads a target's properties like ironic/common/pxe_utils.py: get_volume_pxe_options. Each may be named in the
@@ -299,9 +317,13 @@ func translateConnectors(op string, body []byte) (string, error) {
 	a := answer{op: op}
 	var initiator string
 	for _, connector := range a.list(body, "connectors") {
-		if a.text(connector, "type") == "iqn" {
-			initiator = a.text(connector, "connector_id")
-		}
+		a.connector(&initiator, connector)
 	}
 	return initiator, a.err
+}
+
+func (a *answer) connector(initiator *string, o object) {
+	if a.text(o, "type") == "iqn" {
+		*initiator = a.text(o, "connector_id")
+	}
 }

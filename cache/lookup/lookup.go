@@ -35,6 +35,8 @@ type Terms[V any] struct {
 	// Patience is how long the source is waited for where there is a usable value; 0: as long as it takes. The source is
 	// asked to the end all the same.
 	Patience time.Duration
+	// Held are answers beside those of the Cache, with which they are compared: the newer one counts. Nil: none.
+	Held *Held[V]
 }
 
 // of is the lifetime of values or of negative answers.
@@ -55,7 +57,7 @@ type Load[V any] func(ctx context.Context, key string) (V, error)
 type Entry[V any] struct {
 	Value  V
 	Status cache.Status
-	Age    time.Duration // since the source was asked
+	Age    time.Duration // since the source was asked for the oldest part of it
 	TTL    time.Duration // until it is stale; negative when it is
 	Usable bool          // it is stale, and may stand in for a fresh one
 }
@@ -86,8 +88,10 @@ type item[V any] struct {
 	value      V
 	err        error // a negative answer
 	asked      time.Time
-	began      uint64 // the epoch when the source was asked
-	key, group uint16 // slots
+	since      time.Time // asked, or earlier if a part of it is older
+	restored   bool      // by another process; it is never fresh
+	began      uint64    // the epoch when the source was asked
+	key, group uint16    // slots
 	renewed    atomic.Bool
 }
 
@@ -129,15 +133,18 @@ func (c *Cache[V]) Get(ctx context.Context, key string, terms *Terms[V], load Lo
 func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, terms *Terms[V], load Load[V]) (Entry[V], error) {
 	now := time.Now()
 	old, ok := c.kept(key)
+	if held := terms.Held.get(key); held != nil && (!ok || held.asked.After(old.asked)) {
+		old, ok = held, true
+	}
 	usable := false
 	if ok {
 		if ttl := c.remaining(old, terms, now); ttl > 0 {
 			if ttl < terms.of(old.err != nil)/4 {
 				c.renew(key, old, load)
 			}
-			return Entry[V]{old.value, cache.Hit, now.Sub(old.asked), ttl, false}, old.err
+			return Entry[V]{old.value, cache.Hit, now.Sub(old.since), ttl, false}, old.err
 		}
-		usable = old.err == nil && terms.Usable != nil && !c.isForgotten(old) && terms.Usable(old.value, now.Sub(old.asked))
+		usable = old.err == nil && terms.Usable != nil && !c.isForgotten(old) && terms.Usable(old.value, now.Sub(old.since))
 	}
 	waiting := ctx
 	if usable && terms.Patience > 0 {
@@ -162,21 +169,19 @@ func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, terms 
 		}
 		return Entry[V]{filled.value, status, 0, terms.of(filled.err != nil), false}, filled.err
 	case ok && old.err == nil:
-		return Entry[V]{old.value, cache.Stale, time.Since(old.asked), c.remaining(old, terms, now), usable && !c.isForgotten(old)}, err
+		return Entry[V]{old.value, cache.Stale, time.Since(old.since), c.remaining(old, terms, now), usable && !c.isForgotten(old)}, err
 	}
 	return Entry[V]{}, err
 }
 
 // fill asks the source and keeps its answer. An error that is no answer is returned and not kept.
 func (c *Cache[V]) fill(ctx context.Context, key string, load Load[V]) (*item[V], error) {
-	i := &item[V]{asked: time.Now(), began: c.epoch.Load(), key: c.slot(key)}
+	now := time.Now()
+	i := &item[V]{asked: now, since: now, began: c.epoch.Load(), key: c.slot(key)}
 	value, err := load(ctx, key)
 	switch {
 	case err == nil:
-		i.value, i.group = value, i.key
-		if c.config.Group != nil {
-			i.group = c.slot(c.config.Group(value))
-		}
+		c.fillIn(i, value)
 	case c.config.Negative != nil && c.config.Negative(err):
 		i.err, i.group = err, i.key
 	default:
@@ -186,7 +191,14 @@ func (c *Cache[V]) fill(ctx context.Context, key string, load Load[V]) (*item[V]
 	return i, nil
 }
 
-// kept returns the answer for key that is held, fresh or not.
+func (c *Cache[V]) fillIn(i *item[V], value V) {
+	i.value, i.group = value, i.key
+	if c.config.Group != nil {
+		i.group = c.slot(c.config.Group(value))
+	}
+}
+
+// kept returns the answer for key that Ristretto has, fresh or not.
 func (c *Cache[V]) kept(key string) (*item[V], bool) {
 	c.using.RLock()
 	defer c.using.RUnlock()
@@ -236,7 +248,7 @@ func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
 	})
 }
 
-// Forget makes everything stale that belongs to a group, at once.
+// Forget makes everything stale that belongs to a group, at once; or, where the name is a key, the answer for it.
 func (c *Cache[V]) Forget(group string) { c.forget(c.slot(group)) }
 
 // ForgetKey makes the answer for key stale, and everything of the group to which that answer belongs.
@@ -268,8 +280,9 @@ func (c *Cache[V]) isForgotten(i *item[V]) bool {
 
 // remaining is how long an answer is fresh yet.
 func (c *Cache[V]) remaining(i *item[V], terms *Terms[V], now time.Time) time.Duration {
-	if c.isForgotten(i) {
-		return 0
+	ttl := terms.of(i.err != nil) - now.Sub(i.since)
+	if c.isForgotten(i) || i.restored {
+		return min(ttl, 0)
 	}
-	return terms.of(i.err != nil) - now.Sub(i.asked)
+	return ttl
 }

@@ -81,14 +81,14 @@ func (c *contract) testClient(t *testing.T) {
 			}
 			if n.UUID == plainUUID {
 				found = true
-				wantNode(t, n, nil, plain)
+				wantNode(t, n.Node, nil, plain)
 			}
 		}
 		if !found {
 			t.Error("a node is missing from the list")
 		}
 		for n := range client.Nodes(t.Context(), ironic.Scope{ConductorGroup: "nowhere"}) {
-			t.Errorf("node %v is of a group that has none", n)
+			t.Errorf("node %v is of a group that has none", n.Node)
 		}
 	})
 	t.Run("nobody", func(t *testing.T) {
