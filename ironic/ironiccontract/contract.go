@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ironic-edge/ironic-edge/ironic"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
@@ -39,7 +40,8 @@ const (
 // contract is one run.
 type contract struct {
 	Target
-	newest int // minor version
+	newest int       // minor version
+	quiet  time.Time // of the last change before the agent's calls, by Ironic's clock
 }
 
 // Run makes nodes and tests what the target says about them.
@@ -67,9 +69,11 @@ func Run(t *testing.T, target Target) {
 	t.Run("volumes", c.testVolumes)
 	t.Run("refusals", c.testRefusals)
 	t.Run("client", c.testClient)
+	t.Run("site", c.testSite)
 	t.Run("credentials", c.testCredentials)
 	// The agent's calls change nodes, and come last.
 	t.Run("lookup", c.testLookup)
+	t.Run("changed", c.testChanged)
 	t.Run("heartbeat", c.testHeartbeat)
 	t.Run("inspection", c.testInspection)
 }

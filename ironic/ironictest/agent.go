@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // The agent's endpoints are public, and behave as ironic/api/controllers/v1/ramdisk.py.
@@ -74,7 +75,7 @@ func (n *Node) issue(minor int) any {
 	case n.token != "":
 		return mask
 	}
-	n.token = rand.Text()
+	n.token, n.changed = rand.Text(), time.Now()
 	return n.token
 }
 
@@ -138,6 +139,7 @@ func (s *Server) serveHeartbeat(w http.ResponseWriter, c call) {
 	valid := i >= 0 && s.nodes[i].token != "" && s.nodes[i].token == *report["agent_token"]
 	if valid {
 		s.nodes[i].heartbeats++
+		s.nodes[i].changed = time.Now()
 	}
 	s.mu.Unlock()
 	if !valid {

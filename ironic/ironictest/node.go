@@ -37,7 +37,7 @@ type Node struct {
 	Connectors []VolumeConnector
 
 	moved      time.Time // provision_updated_at; zero for a node that was enrolled and nothing else
-	changed    time.Time // updated_at; zero for a node that was made and not changed
+	changed    time.Time // updated_at; zero for a node that was enrolled and not changed
 	token      string    // of the agent; empty until the first lookup
 	heartbeats int
 }
@@ -92,6 +92,9 @@ func (n Node) completed() *Node {
 	}
 	if n.moved.IsZero() && n.ProvisionState != "enroll" {
 		n.moved = time.Now()
+		if n.changed.IsZero() {
+			n.changed = n.moved
+		}
 	}
 	return &n
 }

@@ -41,11 +41,29 @@ func (s *Server) nodeFilter(w http.ResponseWriter, c call) ([]Node, bool) {
 		shards := strings.Split(c.query.Get("shard"), ",")
 		nodes = slices.DeleteFunc(nodes, func(n Node) bool { return !slices.Contains(shards, n.Shard) })
 	}
+	if c.query.Has("conductor_groups") {
+		groups := strings.Split(c.query.Get("conductor_groups"), ",")
+		nodes = slices.DeleteFunc(nodes, func(n Node) bool { return !slices.Contains(groups, n.ConductorGroup) })
+	}
 	return nodes, true
 }
 
+// siteFilters are the filters by parts of all nodes that a release has for ports or portgroups, besides a port's shard
+// (ironic/api/controllers/v1/port.py and portgroup.py: get_all). Conductor groups are looked for in every version then.
+func (s *Server) siteFilters(more ...string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.maxMinor >= 99 {
+		more = append(more, "conductor_groups")
+	}
+	if s.maxMinor >= 106 {
+		more = append(more, "shard")
+	}
+	return more
+}
+
 func (s *Server) servePorts(w http.ResponseWriter, c call) {
-	if !knownQuery(w, c, "address", "node", "node_uuid", "shard", "limit", "marker", "fields", "detail") {
+	if !knownQuery(w, c, s.siteFilters("address", "node", "node_uuid", "shard", "limit", "marker", "fields", "detail")...) {
 		return
 	}
 	if c.query.Has("shard") && c.minor < since["shard"] {
@@ -73,7 +91,11 @@ func (s *Server) servePorts(w http.ResponseWriter, c call) {
 }
 
 func (s *Server) servePortgroups(w http.ResponseWriter, c call) {
-	if !knownQuery(w, c, "address", "node", "limit", "marker", "fields", "detail") {
+	if !knownQuery(w, c, s.siteFilters("address", "node", "limit", "marker", "fields", "detail")...) {
+		return
+	}
+	if c.query.Has("shard") && c.minor < 106 {
+		tooOld(w, 106)
 		return
 	}
 	address, ok := addressFilter(w, c)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -137,7 +138,8 @@ func (s *Server) SetNode(n Node) {
 	defer s.mu.Unlock()
 	n = n.clone()
 	if i := s.indexLocked(n.UUID); i >= 0 {
-		n.token, n.heartbeats, n.moved, n.changed = s.nodes[i].token, s.nodes[i].heartbeats, s.nodes[i].moved, time.Now()
+		n.token, n.heartbeats, n.moved = s.nodes[i].token, s.nodes[i].heartbeats, s.nodes[i].moved
+		n.touch(s.nodes[i])
 		if n.ProvisionState != s.nodes[i].ProvisionState {
 			n.enter()
 		}
@@ -163,12 +165,24 @@ func (s *Server) Update(uuid string, change func(*Node)) bool {
 	}
 	n := s.nodes[i].clone()
 	change(&n)
-	n.changed = time.Now()
+	n.touch(s.nodes[i])
 	if n.ProvisionState != s.nodes[i].ProvisionState {
 		n.enter()
 	}
 	s.nodes[i] = n.completed()
 	return true
+}
+
+// touch sets when the node was changed, which is not when something that belongs to it was.
+func (n *Node) touch(before *Node) {
+	own := func(n Node) Node {
+		n.Ports, n.Portgroups, n.Volumes, n.Connectors, n.changed = nil, nil, nil, nil, time.Time{}
+		return n
+	}
+	n.changed = before.changed
+	if !reflect.DeepEqual(own(*n), own(*before)) {
+		n.changed = time.Now()
+	}
 }
 
 // enter is what happens to a node whose provision state has changed.
