@@ -7,7 +7,6 @@ import (
 	"errors"
 	"iter"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,10 +34,8 @@ func (s Scope) String() string {
 // Listed is a node of a list.
 type Listed struct {
 	*ipxe.Node
-	// Updated is when anything of the node changed last, its lock and the agent's heartbeats included; zero when nothing has
-	// since it was enrolled. Some databases keep seconds only.
-	Updated time.Time
-	// StateUpdated is when its provision state changed last; zero when it has not yet.
+	// StateUpdated is when its provision state changed last, or its agent reported in some states; zero when neither has been.
+	// Some databases keep seconds only.
 	StateUpdated time.Time
 }
 
@@ -56,7 +53,7 @@ const (
 	// smallestPage is where making pages smaller ends. A line that carries no such page in the time for a call carries nothing.
 	smallestPage = 20
 
-	listFields = nodeFields + ",updated_at,provision_updated_at"
+	listFields = nodeFields + ",provision_updated_at"
 )
 
 // Nodes returns the nodes of a scope, without their ports and volumes, page by page. A node that cannot be used comes as its
@@ -65,11 +62,15 @@ const (
 func (c *Client) Nodes(ctx context.Context, scope Scope) iter.Seq2[Listed, error] {
 	const op = "list the nodes"
 	return func(yield func(Listed, error) bool) {
+		if err := c.lists(ctx, op, scope); err != nil {
+			yield(Listed{}, err)
+			return
+		}
 		query := scope.nodes()
 		query.Set("fields", listFields)
 		for o, err := range c.pages(ctx, op, "nodes", "nodes", query, nodesPage) {
 			if err != nil {
-				yield(Listed{}, scope.explain(op, err))
+				yield(Listed{}, err)
 				return
 			}
 			if !yield(listedNode(op, o)) {
@@ -82,46 +83,57 @@ func (c *Client) Nodes(ctx context.Context, scope Scope) iter.Seq2[Listed, error
 // changedPages are how many nodes Changed asks for, until all that changed are among them. Most of the time nothing did.
 var changedPages = []int{20, 100, nodesPage}
 
-// Changed returns the nodes of a scope that changed at a time or later, as Ironic's clock has it, the last one first, and whether these
-// are all: there may be too many, or a database that puts those that never changed before all others. Nodes that were
-// enrolled and not changed since are never among them, nor does a change of ports or volumes make one. Nodes and errors are
-// as those of Nodes.
-func (c *Client) Changed(ctx context.Context, scope Scope, since time.Time) (changed []Listed, all bool, err error) {
+// tail is how many nodes that have not changed in a row end the search for those that have. One would do if all
+// conductors had one clock, and databases kept more than seconds.
+const tail = 10
+
+// Changed returns the nodes of a scope whose provision state changed last, the last one first, down to those that are known:
+// where the function reports that the node and its StateUpdated are. It says whether all that changed are among
+// them: there may be too many, or a database that puts those that never changed before all others. A node whose facts changed
+// without its state, or that was enrolled and nothing else, is found by Nodes only. Nodes and errors are as those of Nodes.
+func (c *Client) Changed(ctx context.Context, scope Scope, known func(Listed) bool) (nodes []Listed, all bool, err error) {
 	const op = "list the nodes that changed"
+	if err := c.lists(ctx, op, scope); err != nil {
+		return nil, false, err
+	}
 	query := scope.nodes()
 	query.Set("fields", listFields)
-	query.Set("sort_key", "updated_at")
+	query.Set("sort_key", "provision_updated_at")
 	query.Set("sort_dir", "desc")
 	for _, limit := range changedPages {
 		// The same page is asked for again, larger: a marker would have moved if its node changed in between.
 		query.Set("limit", strconv.Itoa(limit))
 		body, err := c.get(ctx, op, "nodes?"+query.Encode())
 		if err != nil {
-			return nil, false, scope.explain(op, err)
+			return nil, false, err
 		}
 		page := answer{op: op}
-		nodes := page.list(body, "nodes")
+		elements := page.list(body, "nodes")
 		if page.err != nil {
 			return nil, false, page.err
 		}
-		changed, all = changed[:0], len(nodes) < limit
-		for _, o := range nodes {
+		nodes = nodes[:0]
+		unchanged := 0
+		for _, o := range elements {
 			n, err := listedNode(op, o)
 			switch {
 			case n.Node == nil:
 				return nil, false, err
-			case n.Updated.IsZero():
-			case n.Updated.Before(since):
-				all = true
-			case err == nil:
-				changed = append(changed, n)
+			case n.StateUpdated.IsZero():
+				all = len(nodes) > 0 // they come after all others, if they do not come before
+				continue
+			case known(n):
+				unchanged++
+			default:
+				unchanged = 0
 			}
+			nodes = append(nodes, n)
 		}
-		if all {
+		if all = all || unchanged >= tail || len(elements) < limit; all {
 			break
 		}
 	}
-	return changed, all, nil
+	return nodes, all, nil
 }
 
 // Ports returns the addresses of a scope's nodes: those of ports, then those of portgroups. Releases before Ironic 30 cannot
@@ -140,7 +152,7 @@ func (c *Client) Ports(ctx context.Context, scope Scope) iter.Seq2[NodePort, err
 			query.Set("fields", list.fields+",uuid")
 			for o, err := range c.pages(ctx, op, list.collection, list.collection, query, portsPage) {
 				if err != nil {
-					yield(NodePort{}, scope.explain(op, err))
+					yield(NodePort{}, err)
 					return
 				}
 				if o.absent("address") { // a portgroup need not have one
@@ -245,7 +257,7 @@ func listedNode(op string, o object) (Listed, error) {
 	if a.err != nil {
 		return Listed{}, a.err
 	}
-	n := Listed{Updated: timeIn(o, "updated_at"), StateUpdated: timeIn(o, "provision_updated_at")}
+	n := Listed{StateUpdated: timeIn(o, "provision_updated_at")}
 	n.Node, a.err = a.node(o, uuid)
 	if a.err != nil {
 		n.Node = &ipxe.Node{UUID: uuid}
@@ -296,13 +308,19 @@ const (
 	portgroupShardMinor = 106
 )
 
-// explain says what an old Ironic lacks.
-func (s Scope) explain(op string, err error) error {
-	var e *Error
-	if s.Shard != "" && errors.As(err, &e) && slices.Contains([]int{400, 406}, e.Status) {
+// lists refuses a scope that an old Ironic cannot list.
+func (c *Client) lists(ctx context.Context, op string, scope Scope) error {
+	if scope.Shard == "" {
+		return nil
+	}
+	minor, err := c.minor(ctx)
+	if err != nil {
+		return ended(ctx, op, err)
+	}
+	if minor < shardMinor {
 		return badAnswer(op, "too_old", "this Ironic cannot list the nodes of a shard, which takes API version 1.82, that of Ironic 21.4")
 	}
-	return err
+	return nil
 }
 
 // minor is the microversion that calls are made in.

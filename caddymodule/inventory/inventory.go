@@ -20,7 +20,7 @@ import (
 // Source is what the nodes are read from: an *ironic.Client.
 type Source interface {
 	Nodes(context.Context, ironic.Scope) iter.Seq2[ironic.Listed, error]
-	Changed(ctx context.Context, scope ironic.Scope, since time.Time) (changed []ironic.Listed, all bool, err error)
+	Changed(ctx context.Context, scope ironic.Scope, known func(ironic.Listed) bool) (nodes []ironic.Listed, all bool, err error)
 	Ports(context.Context, ironic.Scope) iter.Seq2[ironic.NodePort, error]
 	AddVolumes(context.Context, []*ipxe.Node) (bad map[string]error, err error)
 	NodeByUUID(context.Context, string) (*ipxe.Node, error)
@@ -94,15 +94,15 @@ type Inventory struct {
 
 // known is a node.
 type known struct {
-	node                  *ipxe.Node // without a port; nil: its facts were not written down, or have been closed
-	uuid                  string
-	name                  string
-	state                 ipxe.State
-	updated, stateUpdated time.Time
-	asked                 time.Time
-	began                 uint64
-	restored              bool
-	ports                 map[string]port // by address
+	node         *ipxe.Node // without a port; nil: its facts were not written down, or have been closed
+	uuid         string
+	name         string
+	state        ipxe.State
+	stateUpdated time.Time
+	asked        time.Time
+	began        uint64
+	restored     bool
+	ports        map[string]port // by address
 }
 
 // port is an address, and when Ironic was asked whose it is.

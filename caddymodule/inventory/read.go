@@ -37,9 +37,8 @@ type Reading struct {
 }
 
 const (
-	// slop is how much earlier than the last change another may have been marked that came after it: some databases keep
-	// whole seconds, and conductors have clocks of their own.
-	slop = 10 * time.Second
+	// breath is how long no full reading is begun after one that failed, however many wait for it.
+	breath = time.Second
 	// fewest is how many machines may look up their nodes alone within the time for which facts are fresh, in a small site.
 	fewest = 8
 	// share of a site's nodes that may. A look-up costs Ironic two calls and some 13 ms; a list costs 0.65 ms for each node.
@@ -180,12 +179,27 @@ func (inv *Inventory) pause(ctx context.Context, quick *int) bool {
 		if waited || len(nodes) > few {
 			if inv.fullRound(ctx) != nil {
 				*quick = 0
+				if !wait(ctx, breath) { // those who wait are no reason to ask all the time
+					return false
+				}
 			}
 			continue
 		}
 		for _, uuid := range nodes {
 			inv.askFor(ctx, uuid)
 		}
+	}
+}
+
+// wait reports whether a time has passed before the context ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -339,47 +353,47 @@ func (inv *Inventory) takePortsLocked(ports []ironic.NodePort, asked time.Time) 
 	}
 }
 
-// updateLocked takes in a node as it was listed. If it has changed into something that cannot be used, nor can be what it was.
+// updateLocked takes in a node as it was listed. If its state has changed and it cannot be used, nor can be what it was.
 func (inv *Inventory) updateLocked(k *known, n ironic.Listed, unusable bool, asked time.Time, began uint64) {
-	if n.Updated.After(inv.newest) {
-		inv.newest = n.Updated
-	}
 	if k.asked.After(asked) {
 		return
 	}
-	if unusable {
-		if !n.Updated.Equal(k.updated) {
-			inv.config.Answers.Forget(k.uuid)
-		}
-	} else {
+	changed := !n.StateUpdated.Equal(k.stateUpdated)
+	if !unusable {
 		inv.factsLocked(k, n.Node, asked, began)
+	} else if changed {
+		inv.config.Answers.Forget(k.uuid)
 	}
-	inv.changed = inv.changed || !n.Updated.Equal(k.updated)
-	k.updated, k.stateUpdated = n.Updated, n.StateUpdated
+	inv.changed = inv.changed || changed
+	k.stateUpdated = n.StateUpdated
+}
+
+// isKnown reports whether a node's state is known.
+func (inv *Inventory) isKnown(n ironic.Listed) bool {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	k := inv.nodes[n.UUID]
+	return k != nil && k.stateUpdated.Equal(n.StateUpdated)
 }
 
 // quick reads what changed last. It reports whether that calls for a full reading.
 func (inv *Inventory) quick(ctx context.Context) (more bool, err error) {
-	inv.mu.Lock()
-	since := inv.newest.Add(-slop)
-	inv.mu.Unlock()
 	asked, began := time.Now(), inv.config.Answers.Epoch()
-	changed, all, err := inv.config.Source().Changed(ctx, inv.config.Scope, since)
+	nodes, all, err := inv.config.Source().Changed(ctx, inv.config.Scope, inv.isKnown)
 	if err == nil {
 		more = !all
 		inv.mu.Lock()
-		for _, n := range changed {
+		for _, n := range nodes {
 			k := inv.nodes[n.UUID]
 			switch {
 			case k == nil: // its addresses are not known
 				more = true
-			case n.Updated.Equal(k.updated) && n.BootVolume != "": // its volumes are not listed here
-			case n.BootVolume != "":
-				inv.config.Answers.Forget(k.uuid)
-				more = true
-			default:
+			case n.BootVolume == "":
 				inv.updateLocked(k, n, n.ProvisionState == "", asked, began)
 				inv.holdLocked(k)
+			case !n.StateUpdated.Equal(k.stateUpdated): // its volumes are not listed here
+				inv.config.Answers.Forget(k.uuid)
+				more = true
 			}
 		}
 		inv.mu.Unlock()

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/ironic-edge/ironic-edge/ironic"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
@@ -40,8 +39,7 @@ const (
 // contract is one run.
 type contract struct {
 	Target
-	newest int       // minor version
-	quiet  time.Time // of the last change before the agent's calls, by Ironic's clock
+	newest int // minor version
 }
 
 // Run makes nodes and tests what the target says about them.
@@ -73,7 +71,6 @@ func Run(t *testing.T, target Target) {
 	t.Run("credentials", c.testCredentials)
 	// The agent's calls change nodes, and come last.
 	t.Run("lookup", c.testLookup)
-	t.Run("changed", c.testChanged)
 	t.Run("heartbeat", c.testHeartbeat)
 	t.Run("inspection", c.testInspection)
 }

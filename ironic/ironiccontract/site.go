@@ -5,9 +5,7 @@ package ironiccontract
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
@@ -49,16 +47,26 @@ func (c *contract) testSite(t *testing.T) {
 		addresses(t, "portgroups", "shard="+oddShard)
 	})
 	t.Run("the last change first, of a part", func(t *testing.T) {
-		const query = "fields=uuid,updated_at&sort_key=updated_at&sort_dir=desc"
+		const query = "fields=uuid,provision_updated_at&sort_key=provision_updated_at&sort_dir=desc"
 		for _, part := range []string{"conductor_group=" + ConductorGroup, "shard=" + evenShard} {
 			list := c.get(t, "/v1/nodes?"+query+"&"+part, latest).list(t, "nodes")
-			times := texts(list, "updated_at")
+			times := texts(list, "provision_updated_at")
 			slices.Reverse(times)
 			if !slices.IsSorted(times) || len(list) < 2 {
 				t.Errorf("%s: %v", part, times)
 			}
 			first := c.get(t, "/v1/nodes?"+query+"&limit=1&"+part, latest).one(t, "nodes")
 			wantValue(t, first, "uuid", list[0]["uuid"])
+		}
+	})
+	t.Run("the last change of anything", func(t *testing.T) {
+		// It can be sorted by, and seen beside all other fields, but not asked for.
+		c.get(t, "/v1/nodes?fields=uuid,updated_at", latest).refused(t, http.StatusBadRequest, "updated_at")
+		list := c.get(t, "/v1/nodes?detail=true&sort_key=updated_at&sort_dir=desc", latest).list(t, "nodes")
+		times := texts(list, "updated_at")
+		slices.Reverse(times)
+		if !slices.IsSorted(times) {
+			t.Errorf("%v", times)
 		}
 	})
 	t.Run("volumes of all nodes", func(t *testing.T) {
@@ -92,9 +100,6 @@ func (c *contract) testSiteClient(t *testing.T) {
 					t.Fatal(err)
 				}
 				found[n.UUID], nodes = n.Node, append(nodes, n.Node)
-				if n.Updated.After(c.quiet) {
-					c.quiet = n.Updated
-				}
 				if n.StateUpdated.IsZero() != (n.UUID == enrolledUUID) {
 					t.Errorf("node %s: state since %v", n.UUID, n.StateUpdated)
 				}
@@ -128,8 +133,10 @@ func (c *contract) testSiteClient(t *testing.T) {
 		})
 	}
 	t.Run("changed", func(t *testing.T) {
-		changed, all, err := client.Changed(t.Context(), ironic.Scope{ConductorGroup: ConductorGroup}, time.Unix(1, 0))
-		if err != nil || !all || len(changed) < len(allUUIDs)-1 { // the enrolled one may not have changed
+		scope := ironic.Scope{ConductorGroup: ConductorGroup}
+		nobody := func(ironic.Listed) bool { return false }
+		changed, all, err := client.Changed(t.Context(), scope, nobody)
+		if err != nil || !all || len(changed) != len(allUUIDs)-1 { // the enrolled one has no time
 			t.Fatalf("%d nodes, all %v, %v", len(changed), all, err)
 		}
 		for i, n := range changed {
@@ -139,8 +146,8 @@ func (c *contract) testSiteClient(t *testing.T) {
 			}
 			one.Volumes, one.Initiator = nil, "" // which are not listed with it
 			wantSame(t, n.Node, one)
-			if i > 0 && n.Updated.After(changed[i-1].Updated) {
-				t.Errorf("%v after %v", n.Updated, changed[i-1].Updated)
+			if i > 0 && n.StateUpdated.After(changed[i-1].StateUpdated) {
+				t.Errorf("%v after %v", n.StateUpdated, changed[i-1].StateUpdated)
 			}
 		}
 	})
@@ -148,19 +155,7 @@ func (c *contract) testSiteClient(t *testing.T) {
 		if c.newest >= 82 {
 			return
 		}
-		_, _, err := client.Changed(t.Context(), ironic.Scope{Shard: oddShard}, time.Time{})
+		_, _, err := client.Changed(t.Context(), ironic.Scope{Shard: oddShard}, func(ironic.Listed) bool { return false })
 		wantError(t, err, ironic.ErrBadAnswer, "too_old")
 	})
-}
-
-// testChanged comes after an agent has been given its token, which Ironic keeps with the node: its state is what it was.
-func (c *contract) testChanged(t *testing.T) {
-	client := newClient(t, c.URL, c.Auth)
-	changed, all, err := client.Changed(t.Context(), ironic.Scope{}, c.quiet.Add(time.Microsecond))
-	if err != nil || !all {
-		t.Fatal(all, err)
-	}
-	if !slices.ContainsFunc(changed, func(n ironic.Listed) bool { return strings.EqualFold(n.UUID, agentUUID) }) {
-		t.Errorf("%d nodes changed since %v, and not the one that an agent asked about", len(changed), c.quiet)
-	}
 }

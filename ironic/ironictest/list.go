@@ -56,6 +56,10 @@ func (k *collection) selection(w http.ResponseWriter, c call, defaults []string)
 	}
 	fields := strings.Split(text, ",")
 	for _, f := range fields {
+		if f == "updated_at" { // which is shown with all other fields only
+			clientError(w, http.StatusBadRequest, "Field updated_at is not a valid field.")
+			return nil, false
+		}
 		if !slices.Contains(k.fields, f) {
 			clientError(w, http.StatusBadRequest, fmt.Sprintf("Field(s) \"%s\" are not valid", f))
 			return nil, false
