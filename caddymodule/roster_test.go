@@ -57,12 +57,13 @@ type rack struct {
 	api  *ironictest.Server
 	line *line
 	part sitePart
+	log  *zap.Logger
 	h    *Handler
 }
 
 func newRack(t *testing.T, part sitePart, nodes ...ironictest.Node) *rack {
 	t.Helper()
-	r := &rack{api: ironictest.New(nodes...), part: part}
+	r := &rack{api: ironictest.New(nodes...), part: part, log: zap.NewNop()}
 	r.line = &line{api: r.api}
 	if r.part.interval == 0 {
 		r.part.interval = defaultInterval
@@ -82,7 +83,7 @@ func (r *rack) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.h = &Handler{client: client, site: &site{nodes: nodes}, logger: zap.NewNop(), metrics: collectors, windows: defaultWindows,
+	r.h = &Handler{client: client, site: &site{nodes: nodes}, logger: r.log, metrics: collectors, windows: defaultWindows,
 		terms: lookup.Terms[*knownNode]{Value: defaultNodeTTL, Negative: defaultNegativeTTL, Patience: defaultDeadline}}
 	r.h.terms.Usable = r.h.usable
 	r.h.acquireRoster(&r.part)

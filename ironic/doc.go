@@ -9,6 +9,9 @@
 // call more, for a portgroup. The package never calls /v1/lookup: Ironic hands out the agent's one-shot token there, and
 // the node's deployment fails when somebody else has taken it.
 //
+// The nodes of a part of an Ironic, their addresses and volumes can be listed instead (Nodes, Ports, AddVolumes), and those
+// whose state changed last (Changed).
+//
 // There are three ways not to get a node, and what to do differs for each: ErrNoNode (Ironic does not know it),
 // ErrUnavailable (Ironic cannot tell now), ErrBadAnswer (what Ironic said cannot be used). An answer that would make a
 // wrong script is refused rather than read leniently.

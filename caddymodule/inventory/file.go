@@ -39,7 +39,7 @@ type header struct {
 	Identity string    `json:"identity"`
 	Saved    time.Time `json:"saved"`
 	Nodes    int       `json:"nodes"`
-	SHA256   string    `json:"sha256"` // of the nodes' lines
+	SHA256   string    `json:"sha256,omitempty"` // of this line without the sum, and the nodes' lines
 }
 
 // record is the line of a node. Ages are those at the time of writing: what the clock does in between does not matter.
@@ -186,13 +186,22 @@ func encode(h header, records []record) (text []byte, open map[string]bool, err 
 			open[r.UUID] = true
 		}
 	}
-	sum := sha256.Sum256(body.Bytes())
-	h.Format, h.Version, h.Nodes, h.SHA256 = format, version, len(records), hex.EncodeToString(sum[:])
+	h.Format, h.Version, h.Nodes, h.Saved = format, version, len(records), h.Saved.UTC().Round(0)
+	h.SHA256 = checksum(h, body.Bytes())
 	first, err := json.Marshal(h)
 	if err != nil {
 		return nil, nil, err
 	}
 	return append(append(first, '\n'), body.Bytes()...), open, nil
+}
+
+func checksum(h header, body []byte) string {
+	h.SHA256 = ""
+	first, _ := json.Marshal(h) // of strings and numbers
+	sum := sha256.New()
+	sum.Write(first)
+	sum.Write(body)
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // decode reads a file. The facts of nodes that were closed are absent.
@@ -207,7 +216,7 @@ func decode(text []byte) (header, []record, error) {
 	}
 	var records []record
 	at := make(map[string]int)
-	lines, sum := bufio.NewReader(bytes.NewReader(rest)), sha256.New()
+	lines, size := bufio.NewReader(bytes.NewReader(rest)), 0
 	for i := range h.Nodes {
 		line, err := lines.ReadBytes('\n')
 		var r record
@@ -217,11 +226,11 @@ func decode(text []byte) (header, []record, error) {
 		if err != nil {
 			return h, nil, fmt.Errorf("it is damaged: node %d of %d", i+1, h.Nodes)
 		}
-		sum.Write(line)
+		size += len(line)
 		at[r.UUID] = i
 		records = append(records, r)
 	}
-	if hex.EncodeToString(sum.Sum(nil)) != h.SHA256 {
+	if checksum(h, rest[:size]) != h.SHA256 {
 		return h, nil, errors.New("it is damaged: the checksum is wrong")
 	}
 	for {
