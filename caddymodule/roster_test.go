@@ -343,6 +343,30 @@ func TestStormWhileIronicIsGone(t *testing.T) {
 	})
 }
 
+// TestInsistenceIsBounded has machines for which nothing old will do ask again and again during an outage.
+func TestInsistenceIsBounded(t *testing.T) {
+	inRack(t, sitePart{}, func(t *testing.T, r *rack) {
+		later(time.Minute)
+		r.line.cut.Store(true)
+		before, end := r.line.calls.Load(), time.Now().Add(10*time.Second)
+		var machines sync.WaitGroup
+		for i := range 30 {
+			machines.Go(func() {
+				for time.Now().Before(end) {
+					if e, err := r.ask(t.Context(), []string{demoMAC(7), demoMAC(8), "uuid " + nodeUUID(7)}[i%3]); err == nil || e.Usable {
+						t.Errorf("%+v, %v", e, err)
+					}
+				}
+			})
+		}
+		machines.Wait()
+		// Eight look-ups in five seconds, and a reading each second, with three attempts each.
+		if n := r.line.calls.Load() - before; n > 3*(8*3+10) {
+			t.Errorf("%d calls in ten seconds", n)
+		}
+	})
+}
+
 // TestTwoSitesOfOneIronic have different nodes.
 func TestTwoSitesOfOneIronic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
