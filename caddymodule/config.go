@@ -76,6 +76,7 @@ func (h *Handler) resolve() (*config, error) {
 		h.resolveScripts(c),
 		h.resolveImages(c),
 		h.resolveStore(c),
+		h.resolveShadow(c),
 	)
 }
 

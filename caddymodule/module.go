@@ -113,6 +113,14 @@ type Handler struct {
 	// in it is passed on and never kept.
 	ConductorHTTP string `json:"conductor_http,omitempty"`
 
+	// For how many of a hundred scripts the conductor's is fetched, too, and compared in the background: what each of them
+	// does on a machine, not its text. Differences are logged and counted. Needs conductor_http. Default: 0.
+	Shadow int `json:"shadow,omitempty"`
+
+	// Whose script a node gets: "edge", or "conductor" for the conductor's own, as it is, which makes the edge compare and
+	// nothing more. Needs conductor_http. Default: edge.
+	Serve string `json:"serve,omitempty"`
+
 	// Where images are kept. Default: nowhere; each transfer comes from the image's origin.
 	Store *Store `json:"store,omitempty"`
 
@@ -146,6 +154,7 @@ type Handler struct {
 	siteKey    string // set while this handler holds a reference to site
 	origin     *http.Client
 	conductor  string
+	shadows    chan struct{} // slots
 	logger     *zap.Logger
 	metrics    *metrics
 
@@ -218,6 +227,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return explainIronic(err)
 	}
 	h.origin = newOriginClient()
+	h.shadows = make(chan struct{}, shadowSlots)
 	if err := h.newOrigins(config); err != nil {
 		return err
 	}
