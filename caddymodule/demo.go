@@ -21,6 +21,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/ironic-edge/ironic-edge/caddymodule/command"
 	"github.com/ironic-edge/ironic-edge/ipxe/ipxetest"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
@@ -30,6 +31,7 @@ func init() {
 		Name:  "ironic-edge",
 		Short: "Commands of the edge for OpenStack Ironic",
 		CobraFunc: func(c *cobra.Command) {
+			command.Add(c)
 			c.AddCommand(demoCommand())
 		},
 	})
