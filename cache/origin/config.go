@@ -24,8 +24,12 @@ type Config struct {
 	// scheme's own, without a scheme it is http and https. A host *.example.org is any below example.org. An empty list
 	// allows nothing.
 	Allow []string
-	// AnyFirst lets any origin be asked first, and bounds by Allow only where it redirects to: for URLs that come from
-	// somebody who is trusted, as Ironic is with its nodes' images. A redirect within one origin is allowed.
+	// Named are URLs of which the origins count as allowed, too. One that cannot be asked is disregarded.
+	Named []string
+	// AnyFirst lets any origin be asked first, and bounds by Allow and Named only where it redirects to: for URLs that come
+	// from others, as those of nodes' images do. A redirect within one origin is allowed. An origin that neither Allow nor
+	// Named names must not be at a loopback, link-local, multicast or unspecified address, nor at one of this machine: see
+	// AddressError.
 	AnyFirst bool
 	// ProxyFromEnvironment goes through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name. Default: no proxy.
 	ProxyFromEnvironment bool
