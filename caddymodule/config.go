@@ -75,6 +75,7 @@ func (h *Handler) resolve() (*config, error) {
 		h.resolveURLs(c),
 		h.resolveScripts(c),
 		h.resolveImages(c),
+		h.resolveAllowed(c),
 		h.resolveStore(c),
 		h.resolveShadow(c),
 	)

@@ -74,7 +74,7 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 		return fmt.Errorf("the demo's store: %w", err)
 	}
 	defer os.RemoveAll(store)
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, demoCaddyfile, listen, api.URL, store), nil)
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, demoCaddyfile, listen, api.URL, store, base), nil)
 	if err != nil {
 		return err
 	}
@@ -120,6 +120,7 @@ http://%[1]s {
 		store %[3]s {
 			min_free 0
 		}
+		allow_origins %[4]s
 	}
 	reverse_proxy %[2]s
 }

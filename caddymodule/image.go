@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
@@ -33,15 +31,14 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 		if errors.As(err, &refused) {
 			return h.refuse(w, r, refusal{http.StatusNotFound, string(refused.Reason), refused.Text})
 		}
-		h.logger.Warn("image reference cannot be followed", nodeField(node), zap.String("label", route.label), zap.Error(err))
-		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference " + err.Error()})
+		return h.refuseReference(w, r, node, route.label, err)
 	}
 	if h.storage == nil || route.label == ipxe.Kickstart { // a kickstart file holds the agent's token
 		return h.stream(w, r, url, route.label)
 	}
 	target, err := h.imageTarget(url)
 	if err != nil {
-		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference " + err.Error()})
+		return h.refuseReference(w, r, node, route.label, err)
 	}
 	if h.conductor != "" && strings.HasPrefix(url, h.conductor+"/") { // which links one file under the name of each node
 		target.Kin = h.conductor + " " + route.label

@@ -58,14 +58,9 @@ type mirror struct {
 	client         *origin.Client
 }
 
-// resolveMirrors fills in and checks the mirrors and the allowed origins.
-func (h *Handler) resolveMirrors(c *config) error {
+// resolveMirrors fills in and checks the mirrors.
+func (h *Handler) resolveMirrors() error {
 	var errs []error
-	for _, value := range h.AllowOrigins {
-		filled, err := fill("allow_origins", value)
-		errs = append(errs, err)
-		c.allow = append(c.allow, filled)
-	}
 	h.mirrors = nil
 	for i := range h.Mirrors {
 		m, err := h.Mirrors[i].resolve()

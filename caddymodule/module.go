@@ -135,7 +135,8 @@ type Handler struct {
 	Prefetch []string `json:"prefetch,omitempty"`
 
 	// The origins that images and mirrors may redirect to beyond their own, as hosts or URLs; *.images.example is any
-	// host below images.example.
+	// host below images.example. What a node refers to may be at an address of the edge's own machine (loopback included), or
+	// at a link-local one, only if its origin stands here or elsewhere in this configuration.
 	AllowOrigins []string `json:"allow_origins,omitempty"`
 
 	// The Ironic release whose behaviour is followed where releases differ, such as 21.4. Default: the newest.
@@ -150,9 +151,9 @@ type Handler struct {
 	imageMap   map[string]string
 	bootstrap  []byte
 	client     *ironic.Client
-	site       *site  // shared with other generations of the configuration
-	siteKey    string // set while this handler holds a reference to site
-	origin     *http.Client
+	site       *site        // shared with other generations of the configuration
+	siteKey    string       // set while this handler holds a reference to site
+	origin     *http.Client // images, for what is not kept
 	conductor  string
 	shadows    chan struct{} // slots
 	logger     *zap.Logger
@@ -226,7 +227,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.client, err = ironic.New(ctx, config.ironic); err != nil {
 		return explainIronic(err)
 	}
-	h.origin = newOriginClient()
 	h.shadows = make(chan struct{}, shadowSlots)
 	if err := h.newOrigins(config); err != nil {
 		return err
@@ -272,9 +272,7 @@ func (h *Handler) release() error {
 	if h.released.Swap(true) {
 		return nil
 	}
-	if h.origin != nil {
-		h.origin.CloseIdleConnections()
-	}
+	h.closeOrigins()
 	if h.client != nil {
 		_ = h.client.Close()
 	}

@@ -164,7 +164,7 @@ func (g *glanceImage) source(ctx context.Context) (origin.Upstream, error) {
 	if err != nil {
 		return nil, glanceError(err)
 	}
-	source, err := g.images.Source(image.URL, http.Header(image.Header))
+	source, err := g.images.Named(image.URL, http.Header(image.Header)) // Glance is the cloud's, wherever it is
 	if err != nil {
 		return nil, err
 	}

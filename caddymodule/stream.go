@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -20,33 +19,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
-
-// newOriginClient fetches images. It follows redirects itself, since UEFI firmware does not, and asks for the bytes as
-// they are, since iPXE stores a compressed answer as it came.
-func newOriginClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   5 * time.Second,
-			ResponseHeaderTimeout: 15 * time.Second,
-			IdleConnTimeout:       30 * time.Second,
-			MaxIdleConnsPerHost:   16,
-			DisableCompression:    true,
-		},
-		CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if len(via) >= maxRedirects {
-				return errors.New("too many redirects")
-			}
-			r.Header.Del("Referer") // the URL that net/http puts there can hold a signature
-			return nil
-		},
-	}
-}
-
-const maxRedirects = 5
 
 // passedRequest are the request's header fields that the origin sees, passedResponse those of its answer that the
 // client sees.
@@ -66,7 +41,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 	if err != nil {
 		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference is not a URL"})
 	}
-	request.Header.Set("Accept-Encoding", "identity")
+	request.Header.Set("Accept-Encoding", "identity") // the bytes as they are: iPXE stores a compressed answer as it came
 	request.Header.Set("User-Agent", userAgent)
 	for _, name := range passedRequest {
 		if v, ok := r.Header[name]; ok {
@@ -80,6 +55,10 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 		}
 		recordError(span)
 		h.metrics.image(label, "failed", 0)
+		var refused *cache.OriginError
+		if errors.As(err, &refused) { // a redirect or an address that is not allowed
+			return h.refuseOrigin(w, r, label, withoutURL(err))
+		}
 		h.logger.Warn("image origin does not answer", zap.String("label", label), zap.String("error", withoutURLs(err)))
 		w.Header().Set("Retry-After", retryAfter(time.Now()))
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonOrigin, "the image's origin does not answer"})
@@ -100,11 +79,15 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 // withoutURLs is what may be logged of an exchange that failed: a URL can hold the signature that it is good for. net/http
 // names the one it asked for around the error, and in it, quoted, a Location that it cannot read.
 func withoutURLs(err error) string {
+	return quoted.ReplaceAllString(withoutURL(err).Error(), "(a value)")
+}
+
+func withoutURL(err error) error {
 	var at *url.Error
 	if errors.As(err, &at) {
-		err = at.Err
+		return at.Err
 	}
-	return quoted.ReplaceAllString(err.Error(), "(a value)")
+	return err
 }
 
 var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
