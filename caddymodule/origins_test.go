@@ -3,9 +3,13 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -184,4 +188,38 @@ func TestRedirects(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestStreamIsChecked has an origin say what its image hashes to, which it sometimes does not.
+func TestStreamIsChecked(t *testing.T) {
+	t.Parallel()
+	sum := sha256.Sum256(imageBytes)
+	for wrong, whole := range map[string]bool{"": true, "x": false} {
+		for _, length := range []bool{true, false} {
+			origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
+				body := string(imageBytes)
+				if wrong != "" {
+					body = wrong + body[1:]
+				}
+				if length {
+					w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+				}
+				io.WriteString(w, body)
+			}))
+			t.Cleanup(origin.Close)
+			api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
+			t.Cleanup(api.Close)
+			e := newEdgeBefore(t, api, nil)
+			response, err := http.Get(e.URL + "/" + nodeUUID(1) + "/deploy_kernel")
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(response.Body)
+			response.Body.Close()
+			if whole != (err == nil && len(body) == len(imageBytes)) || !whole && len(body) >= len(imageBytes) {
+				t.Errorf("wrong %q, with its length %t: %d bytes of %d, %v", wrong, length, len(body), len(imageBytes), err)
+			}
+		}
+	}
 }

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache"
+	"github.com/ironic-edge/ironic-edge/cache/origin"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
@@ -137,17 +138,26 @@ func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *ht
 		h.metrics.image(label, "ok", 0)
 		return nil
 	}
-	n, err := io.Copy(w, response.Body)
+	n, err := io.Copy(w, checkedBody(response))
 	if err != nil || length >= 0 && n != length {
 		h.metrics.image(label, "short", n)
 		if r.Context().Err() == nil {
 			h.logger.Warn("image ended short", zap.String("label", label), zap.Int64("bytes", n),
-				zap.Int64("of", length))
+				zap.Int64("of", length), zap.Bool("wrong", errors.Is(err, cache.ErrDigest)))
 		}
 		panic(http.ErrAbortHandler) // net/http closes the connection, which is the only way to say that this was not all
 	}
 	h.metrics.image(label, "ok", n)
 	return nil
+}
+
+// checkedBody is the body of an answer, whose end is withheld if it is not what the origin says all of it hashes to.
+func checkedBody(response *http.Response) io.Reader {
+	digests := origin.Digests(&cache.Part{Status: response.StatusCode, Header: response.Header})
+	if response.StatusCode != http.StatusOK || len(digests) == 0 {
+		return response.Body
+	}
+	return cache.NewChecked(response.Body, digests[0], nil)
 }
 
 // bodyLength is how long an answer must be: as it says itself, or as the range is that it says it holds. Negative: unknown.
