@@ -14,6 +14,13 @@ import (
 
 // serveImage gives out an image of a node: from the store, if there is one, else from where the node's reference leads.
 func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route) error {
+	if location, ok := h.site.middles.of(r, route); ok {
+		err := h.serveImageAt(w, r, route, location)
+		if w.Header().Get(reasonHeader) != "" { // refused; perhaps Ironic knows better by now
+			h.site.middles.end(r, route)
+		}
+		return err
+	}
 	node := &ipxe.Node{UUID: ipxe.UnknownUUID}
 	if route.subject != ipxe.UnknownUUID {
 		key := uuidKey(route.subject)
@@ -25,22 +32,28 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 		}
 		node = entry.Value.node
 	}
-	url, err := h.imageURL(node, route.label)
+	location, err := h.imageURL(node, route.label)
 	if err != nil {
 		var refused *ipxe.Refused
 		if errors.As(err, &refused) {
 			return h.refuse(w, r, refusal{http.StatusNotFound, string(refused.Reason), refused.Text})
 		}
-		return h.refuseReference(w, r, node, route.label, err)
+		return h.refuseReference(w, r, route, err)
 	}
+	h.site.middles.begin(r, route, location)
+	return h.serveImageAt(w, r, route, location)
+}
+
+// serveImageAt gives out the image at a location, as imageURL returned it.
+func (h *Handler) serveImageAt(w http.ResponseWriter, r *http.Request, route route, location string) error {
 	if h.storage == nil || route.label == ipxe.Kickstart { // a kickstart file holds the agent's token
-		return h.stream(w, r, url, route.label)
+		return h.stream(w, r, location, route.label)
 	}
-	target, err := h.imageTarget(url)
+	target, err := h.imageTarget(location)
 	if err != nil {
-		return h.refuseReference(w, r, node, route.label, err)
+		return h.refuseReference(w, r, route, err)
 	}
-	if h.conductor != "" && strings.HasPrefix(url, h.conductor+"/") { // which links one file under the name of each node
+	if h.conductor != "" && strings.HasPrefix(location, h.conductor+"/") { // which links one file under the name of each node
 		target.Kin = h.conductor + " " + route.label
 	}
 	return h.serveTarget(w, r, target, route.label)

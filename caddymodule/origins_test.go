@@ -94,10 +94,10 @@ func TestReferenceToThisMachine(t *testing.T) {
 			before := counted(t, counter)
 			got := e.get(t, "/"+nodeUUID(8)+"/boot_iso")
 			if got.status != http.StatusBadGateway || got.header.Get(reasonHeader) != reason {
-				t.Errorf("%s: %d %s, want 502 %s\n%s", ref, got.status, got.header.Get(reasonHeader), reason, got.body)
+				t.Errorf("%s: %d %s, want 502 %s\n%.200s", ref, got.status, got.header.Get(reasonHeader), reason, got.body)
 			}
 			if reason == reasonAddress && (counted(t, counter) <= before || !strings.Contains(got.body, "allow_origins")) {
-				t.Errorf("%s: not counted, or without a remedy: %s", ref, got.body)
+				t.Errorf("%s: not counted, or without a remedy: %.200s", ref, got.body)
 			}
 		}
 		if n := asked.Load(); n > 0 {

@@ -23,6 +23,8 @@ type site struct {
 	nodes  *lookup.Cache[*knownNode]
 	client atomic.Pointer[ironic.Client] // of the configuration that started last
 	glance knownImages
+
+	middles middles
 }
 
 // maxNodes bounds what is remembered: a node takes a few kilobytes, and a rack has some hundred of them.

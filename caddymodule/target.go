@@ -13,7 +13,6 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/cache/origin"
 	"github.com/ironic-edge/ironic-edge/cache/shared"
-	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
 // serveTarget answers from the store, which is filled from the target's origin.
@@ -63,8 +62,8 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 }
 
 // refuseReference answers when an image reference leads nowhere, or where only the configuration may lead.
-func (h *Handler) refuseReference(w http.ResponseWriter, r *http.Request, node *ipxe.Node, label string, err error) error {
-	h.logger.Warn("image reference cannot be followed", nodeField(node), zap.String("label", label), zap.Error(err))
+func (h *Handler) refuseReference(w http.ResponseWriter, r *http.Request, route route, err error) error {
+	h.logger.Warn("image reference cannot be followed", zap.String("node", route.subject), zap.String("label", route.label), zap.Error(err))
 	if address := (*origin.AddressError)(nil); errors.As(err, &address) {
 		return h.refuse(w, r, refusedAddress(address))
 	}
