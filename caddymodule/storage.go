@@ -89,6 +89,9 @@ func (h *Handler) acquireStore(c *config) error {
 	h.storage, h.storeOptions = value.(*storage), disk.Options{MaxSize: c.store.MaxSize, MinFree: *c.store.MinFree,
 		Block: c.store.Block, Parallel: c.store.Parallel}
 	h.maxTransfers, h.pace = c.store.MaxTransfers, c.store.Pace
+	for _, m := range h.mirrors {
+		m.permits = &h.storage.permits
+	}
 	return nil
 }
 
