@@ -84,6 +84,28 @@ func (h *Handler) imageURL(node *ipxe.Node, label string) (string, error) {
 	return url, err
 }
 
+// unfollowed is why a reference cannot be followed.
+type unfollowed struct {
+	problem, remedy string
+	conductor       bool // conductor_http is a remedy, too, for images of nodes
+}
+
+func (e *unfollowed) Error() string {
+	text := e.problem + "; " + e.remedy
+	if e.conductor {
+		text += " or conductor_http"
+	}
+	return text
+}
+
+// ofNoNode is an error of follow about an image that is no node's, and so not the conductor's either.
+func ofNoNode(err error) error {
+	if e := (*unfollowed)(nil); errors.As(err, &e) {
+		return &unfollowed{e.problem, e.remedy, false}
+	}
+	return err
+}
+
 // follow turns an image reference into one that this edge can get by itself: a URL, and with a store glance://<id> or
 // oci://<host>/<name>@<digest>.
 func (h *Handler) follow(ref string) (string, error) {
@@ -101,9 +123,9 @@ func (h *Handler) follow(ref string) (string, error) {
 		case !isUUID(id):
 			return "", errors.New("names no id of Glance's, a UUID")
 		case h.Store == nil:
-			return "", errors.New("is in Glance, which takes a store; give store or conductor_http")
+			return "", &unfollowed{"is in Glance, which takes a store", "give store", true}
 		case h.Ironic.Auth != "cloud" && h.Ironic.Glance == "":
-			return "", errors.New("is in Glance, of which nothing is known; log in with auth cloud, or give glance or conductor_http")
+			return "", &unfollowed{"is in Glance, of which nothing is known", "log in with auth cloud, or give glance", true}
 		}
 		return "glance://" + strings.ToLower(id), nil
 	}
@@ -117,7 +139,7 @@ func (h *Handler) follow(ref string) (string, error) {
 	case scheme == "file":
 		return "", errors.New("is a file of the conductor; map its prefix with image_map")
 	case scheme == "oci" && h.Store == nil:
-		return "", errors.New("is in an OCI registry, which takes a store; give store or conductor_http")
+		return "", &unfollowed{"is in an OCI registry, which takes a store", "give store", true}
 	case scheme == "oci" && !strings.Contains(rest, "@sha"):
 		return "", errors.New("is in an OCI registry, under a name that can come to mean something else; add its digest, as @sha256:<digest>")
 	case scheme == "oci":

@@ -280,7 +280,7 @@ func (h *Handler) resolvePrefetch() error {
 			return err
 		}
 		if _, err := h.follow(ref); err != nil && ref != inventory {
-			return optionError("prefetch", value, err, "or give an http or https URL, or: inventory")
+			return optionError("prefetch", value, ofNoNode(err), "or give an http or https URL, or: inventory")
 		}
 		h.prefetchRefs = append(h.prefetchRefs, ref)
 	}

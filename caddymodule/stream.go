@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache"
@@ -247,14 +246,4 @@ func parseSpan(s string) (first, last int64, ok bool) {
 	first, err1 := strconv.ParseInt(from, 10, 64)
 	last, err2 := strconv.ParseInt(to, 10, 64)
 	return first, last, err1 == nil && err2 == nil && first <= last
-}
-
-// userAgent names this edge to the servers that it asks.
-var userAgent = "ironic-edge/" + version()
-
-func version() string {
-	if _, v := caddy.Version(); v != "" {
-		return v
-	}
-	return "dev"
 }
