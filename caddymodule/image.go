@@ -14,6 +14,9 @@ import (
 
 // serveImage gives out an image of a node: from the store, if there is one, else from where the node's reference leads.
 func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route) error {
+	if comesBack(r) {
+		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonAddress, "the image's reference leads back to this edge"})
+	}
 	if location, ok := h.site.middles.of(r, route); ok {
 		err := h.serveImageAt(w, r, route, location)
 		if w.Header().Get(reasonHeader) != "" { // refused; perhaps Ironic knows better by now

@@ -3,9 +3,11 @@
 package caddymodule
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -71,7 +73,7 @@ func registryURL(host string, r origin.Registry) string {
 // newOrigins makes the clients by which images and mirrors are fetched.
 func (h *Handler) newOrigins(c *config) error {
 	var err error
-	if h.images, err = origin.New(origin.Config{UserAgent: userAgent, Allow: c.allow, Named: h.namedOrigins(c), AnyFirst: true,
+	if h.images, err = origin.New(origin.Config{UserAgent: userAgent, Loop: loopWord, Allow: c.allow, Named: h.namedOrigins(c), AnyFirst: true,
 		DialTimeout: originDial, TLSTimeout: originDial, HeaderTimeout: originHeader, LineRate: c.store.LineRate,
 		RefuseHTML: true, ProxyFromEnvironment: true, Registries: c.registries}); err != nil {
 		return explainOrigin(err)
@@ -97,6 +99,15 @@ func (h *Handler) closeOrigins() {
 			_ = m.client.Close()
 		}
 	}
+}
+
+// loopWord is this process in CDN-Loop (RFC 8586). A reference that leads back here by way of a load balancer has no address
+// of this machine, and each request would make another.
+var loopWord = "ironic-edge-" + rand.Text()
+
+// comesBack reports whether a request is one of our own.
+func comesBack(r *http.Request) bool {
+	return slices.ContainsFunc(r.Header["Cdn-Loop"], func(line string) bool { return strings.Contains(line, loopWord) })
 }
 
 // explainOrigin turns what an origin's client says of its configuration into an error of ours.

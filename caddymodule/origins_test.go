@@ -223,3 +223,28 @@ func TestStreamIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestReferenceToTheEdge has an image's reference lead back to the edge, by a way on which no address tells.
+func TestReferenceToTheEdge(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, newEdge func(*ironictest.Server, func(*Handler)) *edge) {
+		var e *edge
+		var asked atomic.Int64
+		balancer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if asked.Add(1) > 20 {
+				w.WriteHeader(http.StatusLoopDetected) // so that it ends
+				return
+			}
+			_ = e.handler.ServeHTTP(w, r, nil)
+		}))
+		t.Cleanup(balancer.Close)
+		path := "/" + nodeUUID(1) + "/deploy_kernel"
+		api := ironictest.Start(ironictest.Node{UUID: nodeUUID(1), ProvisionState: "deploying",
+			DriverInfo: map[string]any{"deploy_kernel": balancer.URL + path, "deploy_ramdisk": balancer.URL + path}})
+		t.Cleanup(api.Close)
+		e = newEdge(api, nil)
+		if got := e.get(t, path); got.status != http.StatusBadGateway || asked.Load() != 1 {
+			t.Errorf("%d %s after %d times around", got.status, got.header.Get(reasonHeader), asked.Load())
+		}
+	})
+}

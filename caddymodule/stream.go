@@ -43,6 +43,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 	}
 	request.Header.Set("Accept-Encoding", "identity") // the bytes as they are: iPXE stores a compressed answer as it came
 	request.Header.Set("User-Agent", userAgent)
+	request.Header["Cdn-Loop"] = append(slices.Clone(r.Header["Cdn-Loop"]), loopWord)
 	for _, name := range passedRequest {
 		if v, ok := r.Header[name]; ok {
 			request.Header[name] = v

@@ -35,6 +35,9 @@ func (s *Source) ask(ctx context.Context, method string, header, extra http.Head
 		}
 		h.Set("Accept-Encoding", "identity") // the bytes as they are; set, it also keeps net/http from decoding any
 		h.Set("User-Agent", s.client.cfg.UserAgent)
+		if s.client.cfg.Loop != "" {
+			h.Set("Cdn-Loop", s.client.cfg.Loop)
+		}
 		a, err := s.client.roundTrip(ctx, method, u, h, at, s.named && at == s.address)
 		if err != nil {
 			return nil, fmt.Errorf("ask %s: %w", publicURL(u), public(err, u))

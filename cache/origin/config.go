@@ -18,6 +18,9 @@ import (
 type Config struct {
 	// UserAgent names us to the origins. Default: ironic-edge.
 	UserAgent string
+	// Loop is the word by which we know in CDN-Loop (RFC 8586) a question that comes back to us. Default: the field is not
+	// sent.
+	Loop string
 	// CAFile is a PEM file with the certificates that the origins' certificates must lead to. Default: the system's.
 	CAFile string
 	// Allow lists the origins that may be asked, redirects included, as scheme://host:port. Without a port it is the
