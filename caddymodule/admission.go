@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 
@@ -31,10 +30,7 @@ const paceStep = 64 << 10
 
 // enter lets a transfer begin. False: there are too many; the client is to come back. leave ends it.
 func (a *admission) enter(r *http.Request, most int, pace int64) (limiter *rate.Limiter, leave func(), ok bool) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
+	host := clientHost(r)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if most > 0 && a.active >= most {

@@ -37,6 +37,7 @@ const (
 	reasonStarting     = "starting"           // the store is not open yet
 	reasonBusy         = "busy"               // as many transfers as max_transfers allows are under way
 	reasonOrigin       = "origin"             // an image's origin does not deliver it
+	reasonAddress      = "address"            // an image reference leads where only the configuration may
 )
 
 // refusal is an answer that is none of what was asked for.

@@ -57,6 +57,8 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		unknown_mac 404|inspect|local
 //		image_map   <reference prefix> <url prefix>
 //		conductor_http <url>
+//		shadow      <percent>
+//		serve       edge|conductor
 //		compat      <release>
 //		store <directory> {
 //			max_size  <size>
@@ -163,6 +165,10 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return one(d, &h.UnknownMAC, "404|inspect|local")
 	case "conductor_http":
 		return one(d, &h.ConductorHTTP, "<url>")
+	case "shadow":
+		return number(d, &h.Shadow)
+	case "serve":
+		return one(d, &h.Serve, "edge|conductor")
 	case "store":
 		return h.unmarshalStore(d)
 	case "prefetch":

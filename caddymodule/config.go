@@ -76,8 +76,10 @@ func (h *Handler) resolve() (*config, error) {
 		h.resolveURLs(c),
 		h.resolveScripts(c),
 		h.resolveImages(c),
+		h.resolveAllowed(c),
 		h.resolveStore(c),
 		h.resolveSite(c),
+		h.resolveShadow(c),
 	)
 }
 
@@ -325,8 +327,12 @@ func (h *Handler) resolvePairs(mode string, kernels, ramdisks map[string]string)
 			{mode + "_kernel", kernels[arch], kernel}, {mode + "_ramdisk", ramdisks[arch], ramdisk},
 		} {
 			// The conductor has a copy of each image of a node, but none for a machine without one.
-			only := h.ConductorHTTP == "" || mode == "deploy" && arch == "" && h.UnknownMAC == "inspect"
-			if _, err := h.follow(half.filled); err != nil && only {
+			inspect := mode == "deploy" && arch == "" && h.UnknownMAC == "inspect"
+			switch _, err := h.follow(half.filled); {
+			case err != nil && inspect:
+				return nil, optionError(half.option, half.value, ofNoNode(err),
+					"or give an http or https URL: unknown_mac inspect boots machines for which a conductor has no files")
+			case err != nil && h.ConductorHTTP == "":
 				return nil, optionError(half.option, half.value, err, "or give an http or https URL")
 			}
 		}

@@ -21,6 +21,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/ironic-edge/ironic-edge/caddymodule/command"
 	"github.com/ironic-edge/ironic-edge/ipxe/ipxetest"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
@@ -30,6 +31,7 @@ func init() {
 		Name:  "ironic-edge",
 		Short: "Commands of the edge for OpenStack Ironic",
 		CobraFunc: func(c *cobra.Command) {
+			command.Add(c)
 			c.AddCommand(demoCommand())
 		},
 	})
@@ -72,7 +74,7 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 		return fmt.Errorf("the demo's store: %w", err)
 	}
 	defer os.RemoveAll(store)
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, demoCaddyfile, listen, api.URL, store), nil)
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, demoCaddyfile, listen, api.URL, store, base), nil)
 	if err != nil {
 		return err
 	}
@@ -118,6 +120,7 @@ http://%[1]s {
 		store %[3]s {
 			min_free 0
 		}
+		allow_origins %[4]s
 	}
 	reverse_proxy %[2]s
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +62,7 @@ func newEdgeBefore(t *testing.T, api *ironictest.Server, options func(*Handler))
 	if options != nil {
 		options(h)
 	}
+	h.AllowOrigins = append(h.AllowOrigins, imageOrigins(api.Nodes())...)
 	if err := provision(t, h); err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +77,22 @@ func newEdgeBefore(t *testing.T, api *ironictest.Server, options func(*Handler))
 	}))
 	t.Cleanup(server.Close)
 	return &edge{server, api, h}
+}
+
+// imageOrigins are the servers at which nodes' images are: on this machine, so that the configuration has to name them.
+func imageOrigins(nodes []ironictest.Node) []string {
+	var origins []string
+	for _, n := range nodes {
+		for _, info := range []map[string]any{n.DriverInfo, n.InstanceInfo} {
+			for _, value := range info {
+				ref, _ := value.(string)
+				if u, err := url.Parse(ref); err == nil && u.Scheme == "http" && !slices.Contains(origins, "http://"+u.Host) {
+					origins = append(origins, "http://"+u.Host)
+				}
+			}
+		}
+	}
+	return origins
 }
 
 // provisioning keeps tests apart in caddy.ProvisionContext, which writes to variables of its package: Caddy itself loads

@@ -30,8 +30,8 @@ func TestStoreOfNamedRoute(t *testing.T) {
 	api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
 	defer api.Close()
 	address := freeAddress(t)
-	config := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n}\n&(boot) {\n\tironic_edge {\n\t\tironic %s\n\t\tstore %s {\n\t\t\tmin_free 0\n\t\t}\n\t}\n}\nhttp://%s {\n\tinvoke boot\n}\n",
-		api.URL, filepath.Join(t.TempDir(), "store"), address)
+	config := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n}\n&(boot) {\n\tironic_edge {\n\t\tironic %s\n\t\tstore %s {\n\t\t\tmin_free 0\n\t\t}\n\t\tallow_origins %s\n\t}\n}\nhttp://%s {\n\tinvoke boot\n}\n",
+		api.URL, filepath.Join(t.TempDir(), "store"), origin.URL, address)
 	if err := load(t, config); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestFailedReloadKeepsTheStore(t *testing.T) {
 	address := freeAddress(t)
 	store := filepath.Join(t.TempDir(), "store")
 	config := func(size, other string) string {
-		return siteConfig(address, api.URL, "store "+store+" {\n\t\t\tmin_free 0\n\t\t\tmax_size "+size+"\n\t\t}") + other
+		return siteConfig(address, api.URL, "store "+store+" {\n\t\t\tmin_free 0\n\t\t\tmax_size "+size+"\n\t\t}", "allow_origins "+origin.URL) + other
 	}
 	if err := load(t, config("100MiB", "")); err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestPinnedVariant(t *testing.T) {
 	defer store.Close()
 	h := &Handler{storage: &storage{store: store, cache: shared.New(store)}, metrics: collectors, logger: zap.NewNop()}
 	defer h.storage.cache.Close()
-	if err := h.newOrigins(&config{}); err != nil {
+	if err := h.newOrigins(&config{allow: []string{origin.URL}}); err != nil {
 		t.Fatal(err)
 	}
 	fetch := func(name string) string {

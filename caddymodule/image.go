@@ -8,14 +8,22 @@ import (
 	"net/http"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
 // serveImage gives out an image of a node: from the store, if there is one, else from where the node's reference leads.
 func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route) error {
+	if comesBack(r) {
+		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonAddress, "the image's reference leads back to this edge"})
+	}
+	if location, ok := h.site.middles.of(r, route); ok {
+		err := h.serveImageAt(w, r, route, location)
+		if w.Header().Get(reasonHeader) != "" { // refused; perhaps Ironic knows better by now
+			h.site.middles.end(r, route)
+		}
+		return err
+	}
 	node := &ipxe.Node{UUID: ipxe.UnknownUUID}
 	if route.subject != ipxe.UnknownUUID {
 		key := uuidKey(route.subject)
@@ -27,23 +35,28 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 		}
 		node = entry.Value.node
 	}
-	url, err := h.imageURL(node, route.label)
+	location, err := h.imageURL(node, route.label)
 	if err != nil {
 		var refused *ipxe.Refused
 		if errors.As(err, &refused) {
 			return h.refuse(w, r, refusal{http.StatusNotFound, string(refused.Reason), refused.Text})
 		}
-		h.logger.Warn("image reference cannot be followed", nodeField(node), zap.String("label", route.label), zap.Error(err))
-		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference " + err.Error()})
+		return h.refuseReference(w, r, route, err)
 	}
+	h.site.middles.begin(r, route, location)
+	return h.serveImageAt(w, r, route, location)
+}
+
+// serveImageAt gives out the image at a location, as imageURL returned it.
+func (h *Handler) serveImageAt(w http.ResponseWriter, r *http.Request, route route, location string) error {
 	if h.storage == nil || route.label == ipxe.Kickstart { // a kickstart file holds the agent's token
-		return h.stream(w, r, url, route.label)
+		return h.stream(w, r, location, route.label)
 	}
-	target, err := h.imageTarget(url)
+	target, err := h.imageTarget(location)
 	if err != nil {
-		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference " + err.Error()})
+		return h.refuseReference(w, r, route, err)
 	}
-	if h.conductor != "" && strings.HasPrefix(url, h.conductor+"/") { // which links one file under the name of each node
+	if h.conductor != "" && strings.HasPrefix(location, h.conductor+"/") { // which links one file under the name of each node
 		target.Kin = h.conductor + " " + route.label
 	}
 	return h.serveTarget(w, r, target, route.label)
@@ -74,6 +87,28 @@ func (h *Handler) imageURL(node *ipxe.Node, label string) (string, error) {
 	return url, err
 }
 
+// unfollowed is why a reference cannot be followed.
+type unfollowed struct {
+	problem, remedy string
+	conductor       bool // conductor_http is a remedy, too, for images of nodes
+}
+
+func (e *unfollowed) Error() string {
+	text := e.problem + "; " + e.remedy
+	if e.conductor {
+		text += " or conductor_http"
+	}
+	return text
+}
+
+// ofNoNode is an error of follow about an image that is no node's, and so not the conductor's either.
+func ofNoNode(err error) error {
+	if e := (*unfollowed)(nil); errors.As(err, &e) {
+		return &unfollowed{e.problem, e.remedy, false}
+	}
+	return err
+}
+
 // follow turns an image reference into one that this edge can get by itself: a URL, and with a store glance://<id> or
 // oci://<host>/<name>@<digest>.
 func (h *Handler) follow(ref string) (string, error) {
@@ -91,9 +126,9 @@ func (h *Handler) follow(ref string) (string, error) {
 		case !isUUID(id):
 			return "", errors.New("names no id of Glance's, a UUID")
 		case h.Store == nil:
-			return "", errors.New("is in Glance, which takes a store; give store or conductor_http")
+			return "", &unfollowed{"is in Glance, which takes a store", "give store", true}
 		case h.Ironic.Auth != "cloud" && h.Ironic.Glance == "":
-			return "", errors.New("is in Glance, of which nothing is known; log in with auth cloud, or give glance or conductor_http")
+			return "", &unfollowed{"is in Glance, of which nothing is known", "log in with auth cloud, or give glance", true}
 		}
 		return "glance://" + strings.ToLower(id), nil
 	}
@@ -107,7 +142,7 @@ func (h *Handler) follow(ref string) (string, error) {
 	case scheme == "file":
 		return "", errors.New("is a file of the conductor; map its prefix with image_map")
 	case scheme == "oci" && h.Store == nil:
-		return "", errors.New("is in an OCI registry, which takes a store; give store or conductor_http")
+		return "", &unfollowed{"is in an OCI registry, which takes a store", "give store", true}
 	case scheme == "oci" && !strings.Contains(rest, "@sha"):
 		return "", errors.New("is in an OCI registry, under a name that can come to mean something else; add its digest, as @sha256:<digest>")
 	case scheme == "oci":

@@ -76,7 +76,7 @@ func TestImageOriginFaults(t *testing.T) {
 			}
 			http.Redirect(w, r, "/elsewhere", http.StatusFound)
 		}, 200},
-		"redirect loop": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, 503},
+		"redirect loop": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, 502},
 		"cut short": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "65536")
 			w.Write(imageBytes[:40000])
@@ -191,7 +191,7 @@ func TestRedirectionKeepsTheURLToItself(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	origin := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
 	t.Cleanup(origin.Close)
-	e := newEdge(t, nil)
+	e := newEdge(t, func(h *Handler) { h.AllowOrigins = []string{origin.URL, elsewhere.URL} })
 	node := e.api.Nodes()[0]
 	node.DriverInfo["deploy_kernel"] = origin.URL + "/k?temp_url_sig=s3cret"
 	e.api.SetNode(node)

@@ -28,6 +28,7 @@ type metrics struct {
 	images    *prometheus.CounterVec
 	bytes     *prometheus.CounterVec
 	prefetch  *prometheus.GaugeVec
+	shadows   *prometheus.CounterVec
 	stores    *storeCollector
 	readings  *prometheus.CounterVec
 	siteCalls *prometheus.CounterVec
@@ -52,6 +53,7 @@ var collectors = &metrics{
 	bytes:  counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
 	prefetch: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "prefetch_images",
 		Help: "Images that are wanted in the store, and that are there."}, []string{"state"}),
+	shadows:  counter("shadow_total", "Scripts compared with the conductor's, by result.", "result"),
 	stores:   newStoreCollector(),
 	readings: counter("inventory_readings_total", "Readings of a site's nodes, by kind and outcome.", "kind", "outcome"),
 	siteCalls: counter("inventory_calls_total", "Calls to Ironic's API that read a site's nodes, by resource."+
@@ -62,7 +64,7 @@ var collectors = &metrics{
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.prefetch, m.stores, m.readings, m.siteCalls, m.sites} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.prefetch, m.shadows, m.stores, m.readings, m.siteCalls, m.sites} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -56,16 +57,12 @@ type mirror struct {
 	policy         rules.Policy
 	digests        map[string]*cache.Digest
 	client         *origin.Client
+	permits        *permits
 }
 
-// resolveMirrors fills in and checks the mirrors and the allowed origins.
-func (h *Handler) resolveMirrors(c *config) error {
+// resolveMirrors fills in and checks the mirrors.
+func (h *Handler) resolveMirrors() error {
 	var errs []error
-	for _, value := range h.AllowOrigins {
-		filled, err := fill("allow_origins", value)
-		errs = append(errs, err)
-		c.allow = append(c.allow, filled)
-	}
 	h.mirrors = nil
 	for i := range h.Mirrors {
 		m, err := h.Mirrors[i].resolve()
@@ -165,7 +162,18 @@ func (m *mirror) target(u *url.URL) (*shared.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &shared.Target{Key: "mirror " + to.String(), URL: to, Upstream: source, Digest: m.digests[name], Kin: m.kin, Policy: m.policy}, nil
+	t := &shared.Target{URL: to, Upstream: source, Digest: m.digests[name], Kin: m.kin, Policy: m.policy}
+	key, expires, signed := origin.Signed(to.String())
+	if signed {
+		t.Upstream = &signedImage{Upstream: source, source: source, url: to.String(), expires: expires, client: true, permits: m.permits}
+	}
+	t.Key = mirrorKey(key, to)
+	return t, nil
+}
+
+// mirrorKey is that of a URL, whose signature, if it has one, is left out in signed.
+func mirrorKey(signed string, u *url.URL) string {
+	return "mirror " + origin.Key(cmp.Or(signed, u.String()))
 }
 
 // plainPath reports whether a path has one reading only, of which a server that cuts parameters off segments (..;x) may
@@ -190,7 +198,8 @@ func (h *Handler) change(w http.ResponseWriter, r *http.Request, m *mirror, targ
 	}
 	request := rules.Request{Method: r.Method, URL: target.URL, Header: r.Header}
 	for _, u := range rules.Invalidated(request, rules.Response{Status: recorder.status, Header: w.Header()}) {
-		store.Purge("mirror " + u.String())
+		signed, _, _ := origin.Signed(u.String())
+		store.Purge(mirrorKey(signed, u))
 	}
 	return err
 }

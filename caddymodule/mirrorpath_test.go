@@ -54,7 +54,7 @@ func TestMirrorTarget(t *testing.T) {
 					t.Fatal(err)
 				}
 				got = target.URL.String()
-				if target.Key != "mirror "+got {
+				if target.Key != "mirror "+origin.Key(got) {
 					t.Errorf("the key is %q", target.Key)
 				}
 			}

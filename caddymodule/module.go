@@ -117,6 +117,14 @@ type Handler struct {
 	// in it is passed on and never kept.
 	ConductorHTTP string `json:"conductor_http,omitempty"`
 
+	// For how many of a hundred scripts the conductor's is fetched, too, and compared in the background: what each of them
+	// does on a machine, not its text. Differences are logged and counted. Needs conductor_http. Default: 0.
+	Shadow int `json:"shadow,omitempty"`
+
+	// Whose script a node gets: "edge", or "conductor" for the conductor's own, as it is, which makes the edge compare and
+	// nothing more. Needs conductor_http. Default: edge.
+	Serve string `json:"serve,omitempty"`
+
 	// Where images are kept. Default: nowhere; each transfer comes from the image's origin.
 	Store *Store `json:"store,omitempty"`
 
@@ -131,7 +139,8 @@ type Handler struct {
 	Prefetch []string `json:"prefetch,omitempty"`
 
 	// The origins that images and mirrors may redirect to beyond their own, as hosts or URLs; *.images.example is any
-	// host below images.example.
+	// host below images.example. What a node refers to may be at an address of the edge's own machine (loopback included), or
+	// at a link-local one, only if its origin stands here or elsewhere in this configuration.
 	AllowOrigins []string `json:"allow_origins,omitempty"`
 
 	// The Ironic release whose behaviour is followed where releases differ, such as 21.4. Default: the newest.
@@ -150,8 +159,9 @@ type Handler struct {
 	siteKey    string  // set while this handler holds a reference to site
 	roster     *roster // of site; nil: none
 	settings   inventory.Settings
-	origin     *http.Client
+	origin     *http.Client // images, for what is not kept
 	conductor  string
+	shadows    chan struct{} // slots
 	logger     *zap.Logger
 	metrics    *metrics
 
@@ -223,7 +233,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.client, err = ironic.New(ctx, config.ironic); err != nil {
 		return explainIronic(err)
 	}
-	h.origin = newOriginClient()
+	h.shadows = make(chan struct{}, shadowSlots)
 	if err := h.newOrigins(config); err != nil {
 		return err
 	}
@@ -268,9 +278,7 @@ func (h *Handler) release() error {
 	if h.released.Swap(true) {
 		return nil
 	}
-	if h.origin != nil {
-		h.origin.CloseIdleConnections()
-	}
+	h.closeOrigins()
 	if h.client != nil {
 		_ = h.client.Close()
 	}

@@ -48,13 +48,15 @@ func (h *Handler) imageTarget(ref string) (*shared.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := *u
-	key.User = nil
-	target.Key, target.Upstream = "image "+key.String(), source
+	public := *u
+	public.User = nil
+	key := public.String()
+	target.Upstream = source
 	if signed, expires, ok := origin.Signed(ref); ok {
-		target.Key = "image " + signed
-		target.Upstream = &signedImage{source, ref, expires, &h.storage.permits}
+		key = signed
+		target.Upstream = &signedImage{Upstream: source, source: source, url: ref, expires: expires, permits: &h.storage.permits}
 	}
+	target.Key = "image " + origin.Key(key)
 	return target, nil
 }
 
@@ -69,15 +71,17 @@ func mayRead(ctx context.Context, target *shared.Target) error {
 	return image.permits.check(ctx, image)
 }
 
-// signedImage is an image behind a signed URL.
+// signedImage is an image behind a signed URL. It cannot be asked for a HEAD: the signature may be for GET only.
 type signedImage struct {
-	*origin.Source
+	shared.Upstream
+	source  *origin.Source
 	url     string
 	expires time.Time // zero: never, or not known
+	client  bool      // the signature is a client's, which may have made it up, and not Ironic's
 	permits *permits
 }
 
-// permits remembers which signatures were good a short time ago.
+// permits remembers which signatures were good, and until when that is believed.
 type permits struct {
 	mu    sync.Mutex
 	until map[string]time.Time
@@ -96,16 +100,23 @@ func (p *permits) check(ctx context.Context, image *signedImage) error {
 		return errExpired
 	}
 	p.mu.Lock()
-	good := now.Before(p.until[image.url])
+	until, once := p.until[image.url]
 	p.mu.Unlock()
-	if good {
+	if now.Before(until) {
 		return nil
 	}
+	err := image.source.MayRead(ctx)
 	var refused *cache.OriginError
-	if err := image.MayRead(ctx); errors.As(err, &refused) && !refused.Temporary {
+	switch broken := err != nil && (!errors.As(err, &refused) || refused.Temporary); {
+	case broken && (once || !image.client):
+		return nil // the signature is good until it runs out
+	case broken:
 		return err
-	} else if err != nil {
-		return nil // the line is broken; the signature is good until it runs out
+	case err != nil:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.until, image.url)
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -164,7 +175,7 @@ func (g *glanceImage) source(ctx context.Context) (origin.Upstream, error) {
 	if err != nil {
 		return nil, glanceError(err)
 	}
-	source, err := g.images.Source(image.URL, http.Header(image.Header))
+	source, err := g.images.Named(image.URL, http.Header(image.Header)) // Glance is the cloud's, wherever it is
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,7 +17,6 @@ import (
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/ipxe"
-	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
 // serveScript answers with the script of the node that the path or the query names.
@@ -40,6 +37,10 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	}
 	if stale {
 		h.tellStale(w, known.node, entry.Age)
+	}
+	h.shadow(known.node)
+	if h.Serve == "conductor" {
+		return h.serveConductor(w, r, known.node)
 	}
 	boot := h.boot(r)
 	if text := known.rendered.Load(); !stale && text.fits(h, &boot) {
@@ -160,26 +161,9 @@ func (h *Handler) selectScript(ctx context.Context, node *ipxe.Node, boot *ipxe.
 
 // conductorSecrets reads the credentials out of the script that the conductor wrote for the node.
 func (h *Handler) conductorSecrets(ctx context.Context, node *ipxe.Node) (*ipxe.Secrets, error) {
-	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
-	defer cancel()
-	failed := func(err error) error {
-		return &ironic.Error{Kind: ironic.ErrUnavailable, Op: "read the conductor's script of node " + node.UUID, Reason: "conductor", Err: err}
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.conductor+"/"+node.UUID+"/config", nil)
+	text, err := h.conductorScript(ctx, node.UUID)
 	if err != nil {
-		return nil, failed(err)
-	}
-	response, err := h.origin.Do(request)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, failed(fmt.Errorf("status %d", response.StatusCode))
-	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return nil, failed(err)
+		return nil, err
 	}
 	return ipxe.ReadSecrets(text), nil
 }

@@ -25,6 +25,8 @@ type site struct {
 	client atomic.Pointer[ironic.Client] // of the configuration that started last
 	glance knownImages
 
+	middles middles
+
 	mu      sync.Mutex
 	rosters []*roster // the inventories that are in use
 }

@@ -89,6 +89,9 @@ func (h *Handler) acquireStore(c *config) error {
 	h.storage, h.storeOptions = value.(*storage), disk.Options{MaxSize: c.store.MaxSize, MinFree: *c.store.MinFree,
 		Block: c.store.Block, Parallel: c.store.Parallel}
 	h.maxTransfers, h.pace = c.store.MaxTransfers, c.store.Pace
+	for _, m := range h.mirrors {
+		m.permits = &h.storage.permits
+	}
 	return nil
 }
 
@@ -249,7 +252,7 @@ func (h *Handler) resolveStore(c *config) error {
 	case s.Pace < 0:
 		return size("pace", s.Pace, "is negative", "give bytes per second such as 10MiB")
 	}
-	return errors.Join(h.resolveMirrors(c), h.resolvePrefetch(), h.resolveRegistries(c))
+	return errors.Join(h.resolveMirrors(), h.resolvePrefetch(), h.resolveRegistries(c))
 }
 
 func (h *Handler) resolveRegistries(c *config) error {
@@ -277,43 +280,9 @@ func (h *Handler) resolvePrefetch() error {
 			return err
 		}
 		if _, err := h.follow(ref); err != nil && ref != wholeInventory {
-			return optionError("prefetch", value, err, "or give an http or https URL, or: inventory")
+			return optionError("prefetch", value, ofNoNode(err), "or give an http or https URL, or: inventory")
 		}
 		h.prefetchRefs = append(h.prefetchRefs, ref)
 	}
 	return nil
-}
-
-// newOrigins makes the clients by which the store is filled.
-func (h *Handler) newOrigins(c *config) error {
-	var err error
-	if h.images, err = origin.New(origin.Config{UserAgent: userAgent, Allow: c.allow, AnyFirst: true, LineRate: c.store.LineRate,
-		RefuseHTML: true, ProxyFromEnvironment: true, Registries: c.registries}); err != nil {
-		return explainOrigin(err)
-	}
-	for _, m := range h.mirrors {
-		allow := append([]string{m.origin}, c.allow...)
-		if m.client, err = origin.New(origin.Config{UserAgent: userAgent, Allow: allow, CAFile: m.caFile, LineRate: c.store.LineRate,
-			ProxyFromEnvironment: true, Encoded: true}); err != nil {
-			return explainOrigin(err)
-		}
-	}
-	return nil
-}
-
-// explainOrigin turns what an origin's client says of its configuration into an error of ours.
-func explainOrigin(err error) error {
-	var bad *origin.ConfigError
-	if !errors.As(err, &bad) {
-		return err
-	}
-	switch bad.Field {
-	case "CAFile":
-		return optionError("ca_file", bad.Value, bad.Err, "give a PEM file with the certificate of the authority that the origin's comes from")
-	case "Registries":
-		return optionError("registry", bad.Value, bad.Err, "give the registry's host or host:port")
-	case "Allow":
-		return optionError("allow_origins", bad.Value, bad.Err, "give hosts or URLs such as https://images.example or *.images.example")
-	}
-	return fmt.Errorf("%s: %w", directive, err)
 }

@@ -151,7 +151,7 @@ func TestPrefetch(t *testing.T) {
 	defer api.Close()
 	address := freeAddress(t)
 	log := filepath.Join(t.TempDir(), "log")
-	config := siteConfig(address, api.URL, "store "+filepath.Join(t.TempDir(), "store")+" {\n\t\t\tmin_free 0\n\t\t}", "prefetch inventory")
+	config := siteConfig(address, api.URL, "store "+filepath.Join(t.TempDir(), "store")+" {\n\t\t\tmin_free 0\n\t\t}", "prefetch inventory", "allow_origins "+origin.URL)
 	if err := load(t, strings.Replace(config, "admin off", "admin off\n\tlog {\n\t\toutput file "+log+"\n\t}", 1)); err != nil {
 		t.Fatal(err)
 	}

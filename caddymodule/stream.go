@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -17,36 +16,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache"
+	"github.com/ironic-edge/ironic-edge/cache/origin"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
-
-// newOriginClient fetches images. It follows redirects itself, since UEFI firmware does not, and asks for the bytes as
-// they are, since iPXE stores a compressed answer as it came.
-func newOriginClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   5 * time.Second,
-			ResponseHeaderTimeout: 15 * time.Second,
-			IdleConnTimeout:       30 * time.Second,
-			MaxIdleConnsPerHost:   16,
-			DisableCompression:    true,
-		},
-		CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if len(via) >= maxRedirects {
-				return errors.New("too many redirects")
-			}
-			r.Header.Del("Referer") // the URL that net/http puts there can hold a signature
-			return nil
-		},
-	}
-}
-
-const maxRedirects = 5
 
 // passedRequest are the request's header fields that the origin sees, passedResponse those of its answer that the
 // client sees.
@@ -66,8 +41,9 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 	if err != nil {
 		return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference is not a URL"})
 	}
-	request.Header.Set("Accept-Encoding", "identity")
+	request.Header.Set("Accept-Encoding", "identity") // the bytes as they are: iPXE stores a compressed answer as it came
 	request.Header.Set("User-Agent", userAgent)
+	request.Header["Cdn-Loop"] = append(slices.Clone(r.Header["Cdn-Loop"]), loopWord)
 	for _, name := range passedRequest {
 		if v, ok := r.Header[name]; ok {
 			request.Header[name] = v
@@ -80,6 +56,10 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 		}
 		recordError(span)
 		h.metrics.image(label, "failed", 0)
+		var refused *cache.OriginError
+		if errors.As(err, &refused) { // a redirect or an address that is not allowed
+			return h.refuseOrigin(w, r, label, withoutURL(err))
+		}
 		h.logger.Warn("image origin does not answer", zap.String("label", label), zap.String("error", withoutURLs(err)))
 		w.Header().Set("Retry-After", retryAfter(time.Now()))
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonOrigin, "the image's origin does not answer"})
@@ -100,11 +80,15 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 // withoutURLs is what may be logged of an exchange that failed: a URL can hold the signature that it is good for. net/http
 // names the one it asked for around the error, and in it, quoted, a Location that it cannot read.
 func withoutURLs(err error) string {
+	return quoted.ReplaceAllString(withoutURL(err).Error(), "(a value)")
+}
+
+func withoutURL(err error) error {
 	var at *url.Error
 	if errors.As(err, &at) {
-		err = at.Err
+		return at.Err
 	}
-	return quoted.ReplaceAllString(err.Error(), "(a value)")
+	return err
 }
 
 var quoted = regexp.MustCompile(`"(\\.|[^"\\])*"`)
@@ -154,17 +138,26 @@ func (h *Handler) copyImage(w http.ResponseWriter, r *http.Request, response *ht
 		h.metrics.image(label, "ok", 0)
 		return nil
 	}
-	n, err := io.Copy(w, response.Body)
+	n, err := io.Copy(w, checkedBody(response))
 	if err != nil || length >= 0 && n != length {
 		h.metrics.image(label, "short", n)
 		if r.Context().Err() == nil {
 			h.logger.Warn("image ended short", zap.String("label", label), zap.Int64("bytes", n),
-				zap.Int64("of", length))
+				zap.Int64("of", length), zap.Bool("wrong", errors.Is(err, cache.ErrDigest)))
 		}
 		panic(http.ErrAbortHandler) // net/http closes the connection, which is the only way to say that this was not all
 	}
 	h.metrics.image(label, "ok", n)
 	return nil
+}
+
+// checkedBody is the body of an answer, whose end is withheld if it is not what the origin says all of it hashes to.
+func checkedBody(response *http.Response) io.Reader {
+	digests := origin.Digests(&cache.Part{Status: response.StatusCode, Header: response.Header})
+	if response.StatusCode != http.StatusOK || len(digests) == 0 {
+		return response.Body
+	}
+	return cache.NewChecked(response.Body, digests[0], nil)
 }
 
 // bodyLength is how long an answer must be: as it says itself, or as the range is that it says it holds. Negative: unknown.
@@ -254,14 +247,4 @@ func parseSpan(s string) (first, last int64, ok bool) {
 	first, err1 := strconv.ParseInt(from, 10, 64)
 	last, err2 := strconv.ParseInt(to, 10, 64)
 	return first, last, err1 == nil && err2 == nil && first <= last
-}
-
-// userAgent names this edge to the servers that it asks.
-var userAgent = "ironic-edge/" + version()
-
-func version() string {
-	if _, v := caddy.Version(); v != "" {
-		return v
-	}
-	return "dev"
 }

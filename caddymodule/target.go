@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache"
+	"github.com/ironic-edge/ironic-edge/cache/origin"
 	"github.com/ironic-edge/ironic-edge/cache/shared"
 )
 
@@ -60,8 +61,27 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 	return h.refuseOrigin(w, r, label, err)
 }
 
+// refuseReference answers when an image reference leads nowhere, or where only the configuration may lead.
+func (h *Handler) refuseReference(w http.ResponseWriter, r *http.Request, route route, err error) error {
+	h.logger.Warn("image reference cannot be followed", zap.String("node", route.subject), zap.String("label", route.label), zap.Error(err))
+	if address := (*origin.AddressError)(nil); errors.As(err, &address) {
+		return h.refuse(w, r, refusedAddress(address))
+	}
+	return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference " + err.Error()})
+}
+
+// refusedAddress does not tell the client what a name means in the networks of the edge.
+func refusedAddress(e *origin.AddressError) refusal {
+	return refusal{http.StatusBadGateway, reasonAddress,
+		"the image's reference leads to " + e.Why + ", and its origin does not stand in the configuration; add it to allow_origins"}
+}
+
 // refuseOrigin answers when an origin does not deliver.
 func (h *Handler) refuseOrigin(w http.ResponseWriter, r *http.Request, label string, err error) error {
+	if address := (*origin.AddressError)(nil); errors.As(err, &address) {
+		h.logger.Warn("image reference may not be followed", zap.String("label", label), zap.Error(err))
+		return h.refuse(w, r, refusedAddress(address))
+	}
 	h.logger.Warn("image origin does not deliver", zap.String("label", label), zap.Error(err))
 	status, retry, text := http.StatusServiceUnavailable, time.Duration(0), "the image's origin does not answer"
 	var failure *shared.Failure

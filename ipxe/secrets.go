@@ -43,6 +43,19 @@ func ReadSecrets(script []byte) *Secrets {
 	return s
 }
 
+// Hide replaces the passwords in a text by stars.
+func (s *Secrets) Hide(text string) string {
+	if s == nil {
+		return text
+	}
+	for _, c := range s.drives {
+		if c.password != "" {
+			text = strings.ReplaceAll(text, c.password, "***")
+		}
+	}
+	return text
+}
+
 // credential returns the one for the drive at index i, which the API says has the given user.
 func (s *Secrets) credential(i int, username string) (Credential, error) {
 	if s == nil {

@@ -22,6 +22,9 @@ type Reader struct {
 	begun  bool        // bytes were given out
 	direct *cache.Part // from the origin, where the store has no more
 	at     int64       // position of direct
+	end    *end        // of an object with a digest, from the origin
+	next   int64       // position after the last bytes that were given out
+	jumped bool        // they were not all bytes from the first
 	err    error
 }
 
@@ -33,6 +36,7 @@ func (r *Reader) Close() error {
 	if r.file != nil {
 		_ = r.file.Close()
 	}
+	r.end.close()
 	r.closeDirect()
 	r.o.Release()
 	return nil
@@ -66,6 +70,10 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	if offset < 0 {
 		return r.pos, fmt.Errorf("seek to %d", offset)
 	}
+	if offset != r.pos {
+		r.end.close()
+		r.end = nil
+	}
 	r.pos = offset
 	return offset, nil
 }
@@ -75,7 +83,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	r.jumped = r.jumped || r.pos != r.next
 	n, err := r.read(p)
+	r.next = r.pos
 	if err != nil && err != io.EOF {
 		r.err = err
 	}
@@ -83,8 +93,14 @@ func (r *Reader) Read(p []byte) (int, error) {
 }
 
 func (r *Reader) read(p []byte) (int, error) {
+	if r.end != nil {
+		return r.readEnd(p)
+	}
 	n, err := r.o.Await(r.ctx, r.pos, int64(len(p)))
 	if errors.Is(err, ErrNotStored) {
+		if r.o.digest != nil && !r.jumped {
+			return r.readEnd(p)
+		}
 		return r.readDirect(p)
 	}
 	if err != nil {
@@ -174,6 +190,10 @@ func (r *Reader) openDirect() error {
 // SendFile writes at most limit bytes to a connection, by sendfile if it can. It returns after a piece, at the latest at
 // the end of what is there now. The error errors.ErrUnsupported means that the next bytes can only be read.
 func (r *Reader) SendFile(connection io.ReaderFrom, limit int64) (int64, error) {
+	if r.end != nil {
+		return 0, errors.ErrUnsupported
+	}
+	r.jumped = r.jumped || r.pos != r.next
 	want, err := r.o.Await(r.ctx, r.pos, limit)
 	switch {
 	case errors.Is(err, ErrNotStored):
@@ -194,6 +214,7 @@ func (r *Reader) SendFile(connection io.ReaderFrom, limit int64) (int64, error) 
 	}
 	n, err := connection.ReadFrom(&io.LimitedReader{R: r.file, N: want})
 	r.pos += n
+	r.next = r.pos
 	r.begun = r.begun || n > 0
 	if err == nil && n < want { // the file is shorter than what was written into it
 		err = io.ErrUnexpectedEOF

@@ -35,7 +35,10 @@ func (s *Source) ask(ctx context.Context, method string, header, extra http.Head
 		}
 		h.Set("Accept-Encoding", "identity") // the bytes as they are; set, it also keeps net/http from decoding any
 		h.Set("User-Agent", s.client.cfg.UserAgent)
-		a, err := s.client.roundTrip(ctx, method, u, h)
+		if s.client.cfg.Loop != "" {
+			h.Set("Cdn-Loop", s.client.cfg.Loop)
+		}
+		a, err := s.client.roundTrip(ctx, method, u, h, at, s.named && at == s.address)
 		if err != nil {
 			return nil, fmt.Errorf("ask %s: %w", publicURL(u), public(err, u))
 		}
@@ -46,7 +49,7 @@ func (s *Source) ask(ctx context.Context, method string, header, extra http.Head
 		if hops == s.client.cfg.MaxRedirects {
 			return nil, unusable("more than %d redirects", hops)
 		}
-		if u, at, err = s.client.hop(u, at, a.Header.Get("Location")); err != nil {
+		if u, at, err = s.client.location(u, at, a.Header.Get("Location")); err != nil {
 			return nil, err
 		}
 		// For good: the other host chose where to go next, and must not have our credentials spent there.
@@ -54,11 +57,16 @@ func (s *Source) ask(ctx context.Context, method string, header, extra http.Head
 	}
 }
 
-func (c *Client) roundTrip(ctx context.Context, method string, u *url.URL, header http.Header) (*answer, error) {
+// roundTrip does one exchange with an address. named says that its URL is one of the configuration's.
+func (c *Client) roundTrip(ctx context.Context, method string, u *url.URL, header http.Header, at address, named bool) (*answer, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	request := (&http.Request{Method: method, URL: u, Host: u.Host, Header: header}).WithContext(ctx)
 	asked := time.Now()
-	response, err := c.transport.RoundTrip(request)
+	transport, err := c.via(request, at, named)
+	var response *http.Response
+	if err == nil {
+		response, err = transport.RoundTrip(request)
+	}
 	if err != nil {
 		cancel(nil)
 		return nil, err

@@ -5,6 +5,7 @@ package origin
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -12,8 +13,11 @@ import (
 type Client struct {
 	cfg       Config
 	allow     []pattern
+	named     map[address]bool
 	line      *line // nil: as fast as it goes
 	transport http.RoundTripper
+	guarded   http.RoundTripper // for origins that are not allowed by name; it looks at addresses
+	proxy     func(*http.Request) (*url.URL, error)
 	closeIdle func()
 
 	registries *registries
@@ -36,7 +40,14 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, line: newLine(cfg.LineRate)}
+	c := &Client{cfg: cfg, line: newLine(cfg.LineRate), named: make(map[address]bool, len(cfg.Named))}
+	for _, entry := range cfg.Named {
+		if u, err := url.Parse(entry); err == nil {
+			if at, err := addressOf(u); err == nil { // else it cannot be asked, either
+				c.named[at] = true
+			}
+		}
+	}
 	for _, entry := range cfg.Allow {
 		p, err := parsePattern(entry)
 		if err != nil {
@@ -74,7 +85,14 @@ func New(cfg Config) (*Client, error) {
 	// HTTP/1.1 only. HTTP/2 would put all ranges into one TCP connection, where one lost packet stops every one of them
 	// and one congestion window is all that they get of a lossy line.
 	transport.Protocols.SetHTTP1(true)
-	c.transport, c.closeIdle = transport, transport.CloseIdleConnections
+	guarded := transport.Clone()
+	guarded.Proxy = nil // see via
+	guarded.DialContext = (&net.Dialer{Timeout: cfg.DialTimeout, Control: checkDial}).DialContext
+	c.transport, c.guarded, c.proxy = transport, guarded, proxy
+	c.closeIdle = func() {
+		transport.CloseIdleConnections()
+		guarded.CloseIdleConnections()
+	}
 	return c, nil
 }
 
@@ -84,8 +102,11 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// allowed reports whether an origin may be asked.
+// allowed reports whether an origin may be asked because the configuration names it.
 func (c *Client) allowed(a address) bool {
+	if c.named[a] {
+		return true
+	}
 	for _, p := range c.allow {
 		if p.matches(a) {
 			return true

@@ -18,14 +18,21 @@ import (
 type Config struct {
 	// UserAgent names us to the origins. Default: ironic-edge.
 	UserAgent string
+	// Loop is the word by which we know in CDN-Loop (RFC 8586) a question that comes back to us. Default: the field is not
+	// sent.
+	Loop string
 	// CAFile is a PEM file with the certificates that the origins' certificates must lead to. Default: the system's.
 	CAFile string
 	// Allow lists the origins that may be asked, redirects included, as scheme://host:port. Without a port it is the
 	// scheme's own, without a scheme it is http and https. A host *.example.org is any below example.org. An empty list
 	// allows nothing.
 	Allow []string
-	// AnyFirst lets any origin be asked first, and bounds by Allow only where it redirects to: for URLs that come from
-	// somebody who is trusted, as Ironic is with its nodes' images. A redirect within one origin is allowed.
+	// Named are URLs of which the origins count as allowed, too. One that cannot be asked is disregarded.
+	Named []string
+	// AnyFirst lets any origin be asked first, and bounds by Allow and Named only where it redirects to: for URLs that come
+	// from others, as those of nodes' images do. A redirect within one origin is allowed. An origin that neither Allow nor
+	// Named names must not be at a loopback, link-local, multicast or unspecified address, nor at one of this machine: see
+	// AddressError.
 	AnyFirst bool
 	// ProxyFromEnvironment goes through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name. Default: no proxy.
 	ProxyFromEnvironment bool

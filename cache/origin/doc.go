@@ -18,6 +18,7 @@
 //
 // The package keeps nothing but the tokens of registries and what their manifests say, which never changes. It decides
 // nothing about freshness, and tries nothing twice but a range of what turns out to be empty, what a registry wants another
-// token for, and what net/http repeats because a kept connection had been closed meanwhile. It does not look at addresses: an
-// origin in a private network is the usual case, so what may be asked is a matter of names.
+// token for, and what net/http repeats because a kept connection had been closed meanwhile. What the configuration names is
+// a matter of names, and may be anywhere. Of other origins it looks at the address that it connects to, too: one in a private
+// network is the usual case, but this machine and its own link are not for them (AddressError).
 package origin

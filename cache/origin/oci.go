@@ -45,7 +45,8 @@ var (
 )
 
 // OCI returns the blob behind a reference. A tag may stand before the digest, and means nothing then. The registry is
-// asked by https, or http if Config.Registries says so; one that may not be asked is a *NotAllowedError.
+// asked by https, or http if Config.Registries says so; one that may not be asked is a *NotAllowedError or an
+// *AddressError.
 func (c *Client) OCI(ref string) (*Blob, error) {
 	rest, ok := strings.CutPrefix(ref, "oci://")
 	if !ok {
@@ -79,8 +80,8 @@ func (c *Client) OCI(ref string) (*Blob, error) {
 	if b.repo.at, err = c.registries.at(host); err != nil {
 		return nil, fmt.Errorf("the reference %w", err)
 	}
-	if !c.allowed(b.repo.at) && !c.cfg.AnyFirst {
-		return nil, &NotAllowedError{b.repo.at.String()}
+	if err := c.checkFirst(b.repo.at); err != nil {
+		return nil, err
 	}
 	return b, nil
 }

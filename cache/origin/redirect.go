@@ -17,21 +17,30 @@ func redirects(status int) bool {
 	return false
 }
 
-// hop says where a redirect leads. A user and password in it are left out: they would be the other server's idea of who
-// we are.
-func (c *Client) hop(from *url.URL, at address, location string) (*url.URL, address, error) {
+// location says where a redirect leads. A user and password in it are left out: they would be the other server's idea of
+// who we are.
+func (c *Client) location(from *url.URL, at address, location string) (*url.URL, address, error) {
 	u, err := from.Parse(location)
 	if err != nil {
 		return nil, at, unusable("a redirect to what is not a URL")
 	}
+	to, err := c.hop(at, u)
+	if err != nil {
+		return nil, at, err
+	}
+	return to.inURL(u), to, nil
+}
+
+// hop checks a redirect from an address, and returns that of the other end.
+func (c *Client) hop(at address, u *url.URL) (address, error) {
 	to, err := addressOf(u)
 	switch {
 	case err != nil:
-		return nil, at, unusable("a redirect to what %v", err)
+		return to, unusable("a redirect to what %v", err)
 	case at.scheme == "https" && to.scheme != "https":
-		return nil, at, unusable("a redirect from https to http")
+		return to, unusable("a redirect from https to http")
 	case !c.allowed(to) && !(c.cfg.AnyFirst && to == at):
-		return nil, at, unusable("a redirect to %s (%s), which Allow does not name", to.hostPort(), to.scheme)
+		return to, unusable("a redirect to %s (%s), which Allow does not name", to.hostPort(), to.scheme)
 	}
-	return to.inURL(u), to, nil
+	return to, nil
 }

@@ -4,6 +4,8 @@ package origin
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +18,7 @@ import (
 // signature is a way to sign a URL for whoever has it, by parameters of its query.
 type signature struct {
 	wants   []string // parameters without which it is none
+	without string   // one with which it is another
 	has     []string // others, which are of the signature and not of what is signed
 	expires func(parameter func(string) string) (time.Time, bool)
 }
@@ -44,14 +47,74 @@ var signatures = []signature{
 	{ // S3 and Ceph, signature version 2: "Signing and Authenticating REST Requests", query string alternative.
 		wants:   []string{"Signature", "AWSAccessKeyId", "Expires"},
 		has:     []string{"x-amz-security-token"},
-		expires: func(parameter func(string) string) (time.Time, bool) { return unixTime(parameter("Expires")) },
+		expires: expiresUnix,
+	},
+	{ // Google Cloud Storage, the V4 signing process.
+		wants: []string{"X-Goog-Signature", "X-Goog-Algorithm", "X-Goog-Credential", "X-Goog-Date", "X-Goog-Expires", "X-Goog-SignedHeaders"},
+		expires: func(parameter func(string) string) (time.Time, bool) {
+			from, err := time.Parse("20060102T150405Z", parameter("X-Goog-Date"))
+			seconds, ok := parseSeconds(parameter("X-Goog-Expires"))
+			return from.Add(seconds), err == nil && ok
+		},
+	},
+	{ // Google Cloud Storage, the V2 signing process.
+		wants:   []string{"Signature", "GoogleAccessId", "Expires"},
+		expires: expiresUnix,
+	},
+	{ // Google Cloud CDN, signed URLs.
+		wants:   []string{"Signature", "KeyName", "Expires"},
+		expires: expiresUnix,
+	},
+	{ // CloudFront, a canned policy.
+		wants:   []string{"Signature", "Key-Pair-Id", "Expires"},
+		has:     []string{"Hash-Algorithm"},
+		expires: expiresUnix,
+	},
+	{ // CloudFront, a custom policy, which has the end in it.
+		wants:   []string{"Signature", "Key-Pair-Id", "Policy"},
+		has:     []string{"Hash-Algorithm"},
+		expires: expiresSometime,
+	},
+	{ // Alibaba Cloud OSS, signature version 1.
+		wants:   []string{"Signature", "OSSAccessKeyId", "Expires"},
+		has:     []string{"security-token"},
+		expires: expiresUnix,
+	},
+	{ // Azure Storage, a shared access signature for a service, an account or a user delegation.
+		wants: []string{"sig", "sv", "se"},
+		has:   azureFields,
+		expires: func(parameter func(string) string) (time.Time, bool) {
+			for _, layout := range []string{"2006-01-02T15:04:05Z", "2006-01-02T15:04Z", "2006-01-02"} {
+				if t, err := time.Parse(layout, parameter("se")); err == nil {
+					return t, true
+				}
+			}
+			return time.Time{}, false
+		},
+	},
+	{ // The same with a stored access policy, which may have the end.
+		wants:   []string{"sig", "sv", "si"},
+		has:     azureFields,
+		without: "se",
+		expires: expiresSometime,
 	},
 }
 
-// Signed reads a URL with a signature of Swift or S3: the key is the URL without what is of the signature, so that all
-// signatures of one object have one key, and expires is when the signature does. What else is in the query, which may
-// choose the bytes (versionId of S3, multipart-manifest of Swift), stays in the key. ok is false for any other URL, and for
-// one that can be read in two ways.
+// azureFields are what is signed by and for whom. Those that name a version, or that change the answer's fields (rsct and
+// its kin), are of the content.
+var azureFields = []string{"st", "sp", "sr", "ss", "srt", "spr", "sip", "si", "skoid", "sktid", "skt", "ske", "sks", "skv", "skdutid",
+	"sduoid", "sdd", "ses", "saoid", "suoid", "scid"}
+
+func expiresUnix(parameter func(string) string) (time.Time, bool) {
+	return unixTime(parameter("Expires"))
+}
+
+func expiresSometime(func(string) string) (time.Time, bool) { return time.Time{}, true }
+
+// Signed reads a URL with a signature of Swift, S3, Google Cloud, CloudFront, Azure or OSS: the key is the URL without what is
+// of the signature, so that all signatures of one object have one key, and expires is when the signature does, zero if only
+// the origin knows. What else is in the query, which may choose the bytes (versionId of S3, multipart-manifest of Swift),
+// stays in the key. ok is false for any other URL, and for one that can be read in two ways: see Key.
 //
 // The key says what the bytes are, and not who may have them: see Source.MayRead.
 func Signed(rawURL string) (key string, expires time.Time, ok bool) {
@@ -105,7 +168,21 @@ func Signed(rawURL string) (key string, expires time.Time, ok bool) {
 }
 
 func (s *signature) of(values map[string]string) bool {
+	if s.without != "" && values[s.without] != "" {
+		return false
+	}
 	return !slices.ContainsFunc(s.wants, func(name string) bool { return values[name] == "" })
+}
+
+// Key is a URL as it may stand in a store and in logs, with a hash for its query: there are more ways to sign than Signed
+// knows. Different URLs have different keys.
+func Key(rawURL string) string {
+	public, query, ok := strings.Cut(rawURL, "?")
+	if !ok {
+		return public
+	}
+	sum := sha256.Sum256([]byte(query))
+	return public + "?" + hex.EncodeToString(sum[:16])
 }
 
 func unixTime(s string) (time.Time, bool) {

@@ -13,7 +13,8 @@ const (
 	swiftQuery = "temp_url_sig=0123abcd&temp_url_expires=1772445600"
 	v4Query    = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=key%2F20260302%2Fus-east-1%2Fs3%2Faws4_request" +
 		"&X-Amz-Date=20260302T100000Z&X-Amz-Expires=1200&X-Amz-SignedHeaders=host&X-Amz-Signature=0123abcd"
-	v2Query = "AWSAccessKeyId=key&Expires=1772445600&Signature=0123%2Babcd%3D"
+	v2Query    = "AWSAccessKeyId=key&Expires=1772445600&Signature=0123%2Babcd%3D"
+	azureQuery = "sv=2022-11-02&sr=b&sig=0123%2Babcd%3D&se=2026-03-02T10:00:00Z&sp=r"
 )
 
 func TestSigned(t *testing.T) {
@@ -36,6 +37,20 @@ func TestSigned(t *testing.T) {
 		"S3 version 4, object":   {object + "?versionId=1&" + v4Query + "&x-id=GetObject", object + "?versionId=1&x-id=GetObject", at.Add(20 * time.Minute)},
 		"S3 version 2":           {object + "?" + v2Query, object, at},
 		"S3 version 2, object":   {object + "?" + v2Query + "&versionId=%31", object + "?versionId=%31", at},
+		"Google, V4":             {object + "?" + strings.ReplaceAll(v4Query, "X-Amz-", "X-Goog-") + "&generation=7", object + "?generation=7", at.Add(20 * time.Minute)},
+		"Google, V2":             {object + "?" + strings.Replace(v2Query, "AWSAccessKeyId", "GoogleAccessId", 1), object, at},
+		"Google's CDN":           {object + "?" + strings.Replace(v2Query, "AWSAccessKeyId", "KeyName", 1), object, at},
+		"OSS":                    {object + "?" + strings.Replace(v2Query, "AWSAccessKeyId", "OSSAccessKeyId", 1) + "&security-token=a", object, at},
+		"CloudFront":             {object + "?a=b&" + strings.Replace(v2Query, "AWSAccessKeyId", "Key-Pair-Id", 1), object + "?a=b", at},
+		"CloudFront, a policy":   {object + "?Policy=eyJT__&Signature=a~b&Key-Pair-Id=K&Hash-Algorithm=SHA256", object, time.Time{}},
+		"Azure":                  {object + "?" + azureQuery, object, at},
+		"Azure, minutes":         {object + "?" + strings.Replace(azureQuery, "10:00:00Z", "10:00Z", 1), object, at},
+		"Azure, a day":           {object + "?" + strings.Replace(azureQuery, "T10:00:00Z", "", 1), object, at.Add(-10 * time.Hour)},
+		"Azure, parts of one":    {object + "?" + strings.Replace(azureQuery, "00:00Z", "00:00.0000000Z", 1), object, at},
+		"Azure, a user's":        {object + "?" + azureQuery + "&skoid=a&sktid=b&skt=c&ske=d&sks=b&skv=2022-11-02", object, at},
+		"Azure, a policy":        {object + "?sv=2022-11-02&sr=c&si=readers&sig=a", object, time.Time{}},
+		"Azure, policy and end":  {object + "?" + azureQuery + "&si=readers", object, at},
+		"Azure, a snapshot":      {object + "?snapshot=2026-01-01T00:00:00Z&" + azureQuery + "&rsct=a%2Fb", object + "?snapshot=2026-01-01T00:00:00Z&rsct=a%2Fb", at},
 		"a name that is encoded": {object + "?temp%5Furl_sig=a&temp_url_expires=1772445600", object, at},
 		"spelling":               {"HTTPS://Swift.example:443/v1/AUTH_a/glance/5e0bd1d0?&" + swiftQuery + "&#part", object, at},
 		"path that is encoded":   {"http://s3.example:80/b/a%2Fb%20c?" + v2Query, "http://s3.example/b/a%2Fb%20c", at},
@@ -69,6 +84,9 @@ func TestNotSigned(t *testing.T) {
 		"S3 for ever":            "https://s3.example/k?" + strings.Replace(v4Query, "X-Amz-Expires=1200", "X-Amz-Expires=99999999999", 1),
 		"S3 in another case":     "https://s3.example/k?" + strings.ToLower(v4Query),
 		"S3 version 2, half":     "https://s3.example/k?Signature=a&Expires=1772445600",
+		"Azure without an end":   "https://azure.example/k?sv=2022-11-02&sr=b&sig=a&sp=r",
+		"Azure, end in words":    "https://azure.example/k?sv=2022-11-02&sig=a&se=soon",
+		"CloudFront, half":       "https://cdn.example/k?Signature=a&Key-Pair-Id=b",
 		"two of one":             "https://swift.example/k?" + swiftQuery + "&temp_url_sig=b",
 		"two of another":         "https://swift.example/k?" + swiftQuery + "&a=1&a=2",
 		"of two kinds":           "https://swift.example/k?" + swiftQuery + "&" + v2Query,
@@ -124,5 +142,24 @@ func TestMayRead(t *testing.T) {
 				t.Errorf("asked %d times: %v", len(r), r)
 			}
 		})
+	}
+}
+
+func TestKey(t *testing.T) {
+	t.Parallel()
+	const object = "https://images.example/k"
+	if got := Key(object); got != object {
+		t.Errorf("Key(%s) = %s", object, got)
+	}
+	seen := map[string]string{Key(object): object}
+	for _, u := range []string{object + "?", object + "?token=s3cret", object + "?token=s3cret&a", object + "?token=s3cret?a", object + "?a&token=s3cret"} {
+		key := Key(u)
+		if !strings.HasPrefix(key, object+"?") || strings.Contains(key, "s3cret") || key != Key(u) {
+			t.Errorf("Key(%s) = %s", u, key)
+		}
+		if other, taken := seen[key]; taken {
+			t.Errorf("%s and %s have one key", u, other)
+		}
+		seen[key] = u
 	}
 }

@@ -22,6 +22,7 @@ type Source struct {
 	address address
 	header  http.Header // for that address only
 	page    bool        // the URL is that of a web page
+	named   bool        // the configuration's, wherever it leads
 }
 
 var _ cache.Origin = (*Source)(nil)
@@ -37,19 +38,44 @@ func (e *NotAllowedError) Error() string {
 
 // Source returns the source behind a URL. The header, an X-Auth-Token for example, is sent to the URL's own scheme, host
 // and port and to no other that it redirects to; a user and password in the URL become its Authorization, unless it has
-// one. Fields that Open and Revalidate decide about are left out. A URL that may not be asked is a *NotAllowedError.
+// one. Fields that Open and Revalidate decide about are left out. A URL that may not be asked is a *NotAllowedError,
+// one that leads where only the configuration's may an *AddressError.
 func (c *Client) Source(rawURL string, header http.Header) (*Source, error) {
+	u, at, err := locate(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkFirst(at); err != nil {
+		return nil, err
+	}
+	return c.source(u, at, header), nil
+}
+
+// Named is as Source is, for a URL that is of the configuration, or of a service that it names: it may lead anywhere, to
+// this machine, too.
+func (c *Client) Named(rawURL string, header http.Header) (*Source, error) {
+	u, at, err := locate(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	s := c.source(u, at, header)
+	s.named = true
+	return s, nil
+}
+
+func locate(rawURL string) (*url.URL, address, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return nil, errors.New("the URL cannot be read as one") // url.Parse would quote it, and it may hold a password
+		return nil, address{}, errors.New("the URL cannot be read as one") // url.Parse would quote it, and it may hold a password
 	}
 	at, err := addressOf(u)
 	if err != nil {
-		return nil, fmt.Errorf("the URL %w", err)
+		return nil, address{}, fmt.Errorf("the URL %w", err)
 	}
-	if !c.allowed(at) && !c.cfg.AnyFirst {
-		return nil, &NotAllowedError{at.String()}
-	}
+	return u, at, nil
+}
+
+func (c *Client) source(u *url.URL, at address, header http.Header) *Source {
 	s := &Source{client: c, url: at.inURL(u), address: at, header: plain(header)}
 	if u.User != nil && s.header.Get("Authorization") == "" {
 		password, _ := u.User.Password()
@@ -60,7 +86,7 @@ func (c *Client) Source(rawURL string, header http.Header) (*Source, error) {
 	case ".html", ".htm":
 		s.page = true
 	}
-	return s, nil
+	return s
 }
 
 // String is the URL without what may be secret in it, for logs.

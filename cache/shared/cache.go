@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -111,17 +112,23 @@ func (c *Cache) variants(key string) ([]kept, []rules.Variant) {
 	return all, variants
 }
 
-// remember puts an answer among those that are kept, in the place of the one with the same key.
+// maxVariants is how many answers are kept of one target. Which there are is for clients to say, by a field of theirs that
+// the origin names in Vary: one of them could fill the store with what it makes up.
+const maxVariants = 8
+
+// remember puts an answer among those that are kept, in the place of the one with the same key. Of too many the one that was
+// confirmed longest ago goes.
 func (c *Cache) remember(target string, k kept) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := slices.Clone(c.kept[target])
-	if i := slices.IndexFunc(all, func(other kept) bool { return other.key == k.key }); i >= 0 {
-		all[i] = k
-	} else {
-		all = append(all, k)
+	all := slices.DeleteFunc(slices.Clone(c.kept[target]), func(other kept) bool { return other.key == k.key })
+	all = append(all, k)
+	slices.SortStableFunc(all, func(a, b kept) int { return a.Response.Answered.Compare(b.Response.Answered) })
+	dropped := all[:max(0, len(all)-maxVariants)]
+	c.kept[target] = slices.Clone(all[len(dropped):])
+	c.mu.Unlock()
+	for _, old := range dropped {
+		c.store.RemoveKey(old.key)
 	}
-	c.kept[target] = all
 }
 
 // forget drops an answer.
@@ -247,8 +254,12 @@ func (c *Cache) find(target, key string) (kept, bool) {
 
 // request is what of a client's request counts.
 func (t *Target) request(r *http.Request) rules.Request {
-	request := rules.Request{Method: r.Method, URL: t.URL, Header: r.Header}
-	if t.Private {
+	request := rules.Request{Method: r.Method, URL: t.URL}
+	if !t.Private {
+		request.Header = maps.Clone(r.Header)
+		delete(request.Header, "Accept-Encoding") // the origin sees ours of both, so no answer of its can vary by theirs
+		delete(request.Header, "User-Agent")
+	} else {
 		request.Header = http.Header{}
 		for _, name := range []string{"Range", "If-Range", "If-None-Match", "If-Modified-Since"} {
 			if v := r.Header[name]; len(v) > 0 {

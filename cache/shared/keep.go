@@ -35,10 +35,7 @@ func (c *Cache) keep(end func(), t *Target, request rules.Request, part *cache.P
 	if err != nil {
 		return result{part: part, owned: true}
 	}
-	digest := t.Digest
-	if digest == nil {
-		digest = part.Digest
-	}
+	digest := t.digest(part)
 	identity := t.identity(part, digest)
 	for {
 		if o := c.store.Find(identity); o != nil { // the same bytes under another name
@@ -123,6 +120,14 @@ func whole(part *cache.Part) rules.Response {
 		r.Header.Set("Content-Length", strconv.FormatInt(part.Size, 10))
 	}
 	return r
+}
+
+// digest is what the bytes that an answer is of must hash to, nil if that is not known.
+func (t *Target) digest(part *cache.Part) *cache.Digest {
+	if t.Digest != nil {
+		return t.Digest
+	}
+	return part.Digest
 }
 
 // identity names the bytes that an answer is of: by their digest, or by the target or its kin, a strong entity tag and the

@@ -27,7 +27,9 @@ type leases struct {
 	closed bool
 }
 
-type leaseKey struct{ client, target string }
+// leaseKey tells clients apart by what they ask for, too: the machines behind one NAT have paths of their own for the images
+// that they have in common, and none of them may end another's lease.
+type leaseKey struct{ client, path, target string }
 
 type lease struct {
 	o     *disk.Object
@@ -40,7 +42,7 @@ func keyOf(r *http.Request, target string) leaseKey {
 	if err != nil {
 		host = r.RemoteAddr
 	}
-	return leaseKey{host, target}
+	return leaseKey{host, r.URL.Path, target}
 }
 
 // middle returns the object that firmware is in the middle of, with a use of it. It is not asked about: a round trip to

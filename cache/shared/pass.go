@@ -13,7 +13,8 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache/rules"
 )
 
-// pass gives out an answer that is not kept. Of one that came in part the rest is fetched as the client reads.
+// pass gives out an answer that is not kept. Of one that came in part the rest is fetched as the client reads. All of it is
+// compared with the digest, if one is known, before its end is given out; a range cannot be.
 func (c *Cache) pass(w http.ResponseWriter, r *http.Request, t *Target, request rules.Request, part *cache.Part, reason rules.Reason) error {
 	response := whole(part)
 	header := w.Header()
@@ -30,10 +31,14 @@ func (c *Cache) pass(w http.ResponseWriter, r *http.Request, t *Target, request 
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	if response.Status != http.StatusOK || part.Size < 0 {
+	ranges := response.Status == http.StatusOK && part.Size >= 0 && part.Ranges && rules.Evaluate(request, response) == rules.Ranges
+	digest := t.digest(part)
+	switch {
+	case response.Status == http.StatusOK && digest != nil && !ranges:
+		return writeAll(w, r, response.Status, part.Size, cache.NewChecked(body, *digest, nil))
+	case response.Status != http.StatusOK || part.Size < 0:
 		return writeAll(w, r, response.Status, part.Size, body)
 	}
-	ranges := part.Ranges && rules.Evaluate(request, response) == rules.Ranges
 	if err := serveContent(w, r, ranges, part.Size, body); err != nil || body.err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -80,7 +85,11 @@ func (c *Cache) forward(w http.ResponseWriter, r *http.Request, t *Target, reque
 	if r.Method == http.MethodHead || !bodyAllowed(part.Status) {
 		return nil
 	}
-	if _, err := io.Copy(w, part.Body); err != nil {
+	body := io.Reader(part.Body)
+	if digest := t.digest(part); digest != nil && part.Status == http.StatusOK {
+		body = cache.NewChecked(body, *digest, nil)
+	}
+	if _, err := io.Copy(w, body); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -3,7 +3,7 @@
 set -euo pipefail
 dir=${IRONIC_EDGE_TEST_DIR:-$HOME/.cache/ironic-edge-test}/guest
 apt-get install -y -q --no-install-recommends qemu-system-x86 ipxe-qemu ovmf seabios busybox-static cpio \
-	ipxe dnsmasq-base xorriso grub-common grub-pc-bin grub-efi-amd64-bin mtools nginx-light wrk apache2-utils iproute2 kmod
+	ipxe dnsmasq-base kea-dhcp4-server isc-dhcp-server xorriso grub-common grub-pc-bin grub-efi-amd64-bin mtools nginx-light wrk apache2-utils iproute2 kmod
 if [ ! -f "$dir/vmlinuz" ]; then
 	package=$(apt-cache depends --important linux-image-cloud-amd64 | awk '/Depends: linux-image/ {print $2; exit}')
 	work=$(mktemp -d)

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ironic-edge/ironic-edge/caddymodule/api"
+)
+
+func explainCommand(c *caller) *cobra.Command {
+	state := ""
+	cmd := &cobra.Command{
+		Use:   "explain <node>",
+		Short: "Say which script a node gets, and why",
+		Long: `Says which script a node would get if it asked now, by UUID, name or MAC address, how that was decided, and shows the
+script. With --state it is what the node would get in that provision state. A script with secrets is not shown.`,
+		Args: cobra.ExactArgs(1),
+		RunE: run(func(cmd *cobra.Command, args []string) (int, error) {
+			query := url.Values{"node": args}
+			if state != "" {
+				query.Set("state", state)
+			}
+			var e api.Explanation
+			if err := c.get(cmd, "explain", query, &e); err != nil || c.json {
+				return 0, err
+			}
+			out := screenOf(cmd.OutOrStdout())
+			fmt.Fprintf(out, "%s %s, %s: %s\n", e.Node.UUID, plain(e.Node.Name), plain(e.Node.State), e.Reason)
+			for _, why := range e.Why {
+				fmt.Fprintf(out, "  %s\n", plain(why))
+			}
+			switch {
+			case e.Withheld:
+				fmt.Fprintln(out, "\nThe script has secrets and is not shown.")
+			case e.Script != "":
+				fmt.Fprintf(out, "\n%s", e.Script)
+			}
+			return 0, nil
+		}),
+	}
+	cmd.Flags().StringVar(&state, "state", "", "the provision `state` that it were in")
+	return cmd
+}
+
+func diffCommand(c *caller) *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff <node>",
+		Short: "Compare the edge's script with the conductor's",
+		Long: `Runs the script that the edge would give a node and the one that the conductor has for it, and compares what they do
+on the machine. It needs the option conductor_http. Exits with 3 if they differ.`,
+		Args: cobra.ExactArgs(1),
+		RunE: run(func(cmd *cobra.Command, args []string) (int, error) {
+			var d api.Diff
+			if err := c.get(cmd, "diff", url.Values{"node": args}, &d); err != nil {
+				return 0, err
+			}
+			if !c.json {
+				showDiff(screenOf(cmd.OutOrStdout()), &d)
+			}
+			if !d.Same {
+				return exitBad, nil
+			}
+			return 0, nil
+		}),
+	}
+}
+
+// showDiff writes both traces, side by side where they are the same, one above the other where they are not.
+func showDiff(s *screen, d *api.Diff) {
+	if d.Same {
+		fmt.Fprintln(s, "Both do the same:")
+		for _, step := range d.Ours {
+			fmt.Fprintf(s, "  %s\n", plain(step))
+		}
+		return
+	}
+	first := 0
+	for first < min(len(d.Ours), len(d.Theirs)) && d.Ours[first] == d.Theirs[first] {
+		fmt.Fprintf(s, "  %s\n", plain(d.Ours[first]))
+		first++
+	}
+	for _, step := range d.Ours[first:] {
+		fmt.Fprintf(s, "edge      %s\n", plain(step))
+	}
+	for _, step := range d.Theirs[first:] {
+		fmt.Fprintf(s, "conductor %s\n", plain(step))
+	}
+}
+
+func doctorCommand(c *caller) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what could keep nodes from booting",
+		Long: `Looks at what surrounds the edge: Ironic, the credentials and what they may do, the API's version, the clocks, the
+origins of images, the public URL, HTTPS on the boot site, the room on the disk. Exits with 3 if something is bad.`,
+		Args: cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
+			var checks []api.Check
+			if err := c.get(cmd, "doctor", nil, &checks); err != nil {
+				return 0, err
+			}
+			code := 0
+			var rows [][]string
+			for _, check := range checks {
+				if check.Result == "bad" {
+					code = exitBad
+				}
+				rows = append(rows, []string{check.Result, check.Name, check.Seen})
+			}
+			if c.json {
+				return code, nil
+			}
+			out := screenOf(cmd.OutOrStdout())
+			out.table(2, []string{"RESULT", "CHECK", "SEEN"}, rows)
+			for _, check := range checks {
+				if check.Next != "" {
+					fmt.Fprintf(out, "\n%s: %s\n", check.Name, plain(check.Next))
+				}
+			}
+			return code, nil
+		}),
+	}
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ironic-edge/ironic-edge/caddymodule/api"
+)
+
+func statusCommand(c *caller) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show how the edge, its way to Ironic and its store are",
+		Long: `Shows for each edge of the process whether Ironic can be asked, how old what is known of the nodes is, how the boots
+go, what is in the store and what it saved, and what was refused last.
+
+Exits with 3 if Ironic cannot be asked, a boot is stuck or an object of the store was bad.`,
+		Args: cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
+			var status api.Status
+			if err := c.get(cmd, "status", nil, &status); err != nil {
+				return 0, err
+			}
+			code := 0
+			for _, e := range status.Edges {
+				if !e.Ironic.Up || e.Boots["stuck"] > 0 || e.Store != nil && e.Store.Bad > 0 {
+					code = exitBad
+				}
+			}
+			if !c.json {
+				showStatus(screenOf(cmd.OutOrStdout()), &status)
+			}
+			return code, nil
+		}),
+	}
+}
+
+func showStatus(s *screen, status *api.Status) {
+	fmt.Fprintf(s, "ironic-edge %s\n", plain(status.Version))
+	for _, e := range status.Edges {
+		fmt.Fprintf(s, "\n%s\n", plain(e.Name))
+		line := func(name, format string, args ...any) {
+			fmt.Fprintf(s, "  %-10s %s\n", name, plain(fmt.Sprintf(format, args...)))
+		}
+		state, since := "up", ""
+		if !e.Ironic.Up {
+			state = "down"
+		}
+		if e.Ironic.Since != nil {
+			since = " for " + api.Ago(status.Time.Sub(*e.Ironic.Since))
+		}
+		line("ironic", "%s%s, %s", state, since, strings.Join(e.Ironic.URLs, " "))
+		if e.Ironic.Reason != "" {
+			line("", "%s", e.Ironic.Reason)
+		}
+		if i := e.Inventory; i != nil {
+			line("nodes", "%d of %s, as of %s ago: %s", i.Nodes, i.Scope, seconds(i.Age), api.Counts(i.States))
+		}
+		if len(e.Boots) > 0 {
+			line("boots", "%s", api.Counts(e.Boots))
+		}
+		if st := e.Store; st != nil {
+			line("store", "%s of %s in %d objects, %d being filled, at %s", size(st.Used), size(st.Size), st.Objects, st.Filling, st.Directory)
+			line("line", "%s came over it, %s went to nodes", size(st.Fetched), size(st.Sent))
+			if st.Bad > 0 {
+				line("", "%d objects were bad and are in quarantine; look at the disk", st.Bad)
+			}
+		}
+		for i, r := range e.Refusals {
+			name := ""
+			if i == 0 {
+				name = "refused"
+			}
+			line(name, "%s ago %d %s %s to %s", api.Ago(status.Time.Sub(r.Time)), r.Status, r.Reason, r.Path, r.Client)
+		}
+	}
+}
+
+func nodesCommand(c *caller) *cobra.Command {
+	return &cobra.Command{
+		Use:   "nodes",
+		Short: "List the nodes that the edge knows",
+		Long:  `Lists the nodes of the site's inventory and others that asked, with what Ironic said last and how far their boot is.`,
+		Args:  cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
+			var nodes []api.Node
+			if err := c.get(cmd, "nodes", nil, &nodes); err != nil || c.json {
+				return 0, err
+			}
+			rows := make([][]string, 0, len(nodes))
+			for _, n := range nodes {
+				rows = append(rows, []string{n.UUID, n.Name, strings.Join(n.MACs, " "), n.State, seconds(n.Age), n.Stage, n.Advice})
+			}
+			screenOf(cmd.OutOrStdout()).table(6, []string{"NODE", "NAME", "MAC", "STATE", "AGE", "BOOT", "WHAT TO DO"}, rows)
+			return 0, nil
+		}),
+	}
+}
+
+func unknownCommand(c *caller) *cobra.Command {
+	return &cobra.Command{
+		Use:   "unknown",
+		Short: "List MAC addresses that asked and that Ironic does not know",
+		Args:  cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
+			var unknown []api.Unknown
+			if err := c.get(cmd, "unknown", nil, &unknown); err != nil || c.json {
+				return 0, err
+			}
+			rows := make([][]string, 0, len(unknown))
+			for _, u := range unknown {
+				rows = append(rows, []string{u.MAC, u.Client, strconv.Itoa(u.Count), api.Ago(time.Since(u.Last))})
+			}
+			screenOf(cmd.OutOrStdout()).table(1, []string{"MAC", "CLIENT", "TIMES", "LAST"}, rows)
+			return 0, nil
+		}),
+	}
+}
+
+func imagesCommand(c *caller) *cobra.Command {
+	return &cobra.Command{
+		Use:   "images",
+		Short: "List what is in the store",
+		Args:  cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
+			var images []api.Image
+			if err := c.get(cmd, "images", nil, &images); err != nil || c.json {
+				return 0, err
+			}
+			rows := make([][]string, 0, len(images))
+			for _, i := range images {
+				state := i.State
+				if i.Size > 0 && i.State != "whole" {
+					state = fmt.Sprintf("%s %d %%", i.State, 100*i.Stored/i.Size)
+				}
+				rows = append(rows, []string{i.ID, size(i.Size), state, strconv.Itoa(i.Readers), api.Ago(time.Since(i.Used)), strings.Join(i.Keys, " ")})
+			}
+			screenOf(cmd.OutOrStdout()).table(5, []string{"OBJECT", "SIZE", "STATE", "READERS", "USED", "KEYS"}, rows)
+			return 0, nil
+		}),
+	}
+}
