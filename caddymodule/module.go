@@ -135,7 +135,7 @@ type Handler struct {
 	Registries map[string]Registry `json:"registries,omitempty"`
 
 	// Images to have in the store before a node asks for them, as references; "inventory" stands for all images that
-	// Ironic's nodes refer to.
+	// the nodes of the option site refer to, or without it all of Ironic's.
 	Prefetch []string `json:"prefetch,omitempty"`
 
 	// The origins that images and mirrors may redirect to beyond their own, as hosts or URLs; *.images.example is any

@@ -153,6 +153,31 @@ func TestSiteLearns(t *testing.T) {
 	})
 }
 
+// TestSiteOtherInterval is about a reload that makes the interval shorter: it is not waited for the old one's end.
+func TestSiteOtherInterval(t *testing.T) {
+	inRack(t, sitePart{interval: time.Hour}, func(t *testing.T, r *rack) {
+		later(time.Minute)
+		next := &Handler{client: r.h.client, site: r.h.site, logger: r.log, metrics: collectors, windows: defaultWindows, terms: r.h.terms}
+		next.acquireRoster(&sitePart{interval: defaultInterval})
+		if next.roster != r.h.roster {
+			t.Fatal("the same part has another inventory")
+		}
+		before := r.line.calls.Load()
+		next.startRoster()
+		later(time.Minute)
+		if r.line.calls.Load() == before {
+			t.Error("the nodes are not read at the new interval")
+		}
+		next.releaseRoster()
+		synctest.Wait()
+		before = r.line.calls.Load()
+		later(20 * time.Minute)
+		if n := r.line.calls.Load() - before; n > 0 {
+			t.Errorf("%d calls in a part of the old interval", n)
+		}
+	})
+}
+
 // TestSiteLog wants the log to say when the nodes were read first, when Ironic cannot be asked, and when it can again.
 func TestSiteLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -348,6 +348,7 @@ func TestInsistenceIsBounded(t *testing.T) {
 	inRack(t, sitePart{}, func(t *testing.T, r *rack) {
 		later(time.Minute)
 		r.line.cut.Store(true)
+		later(2 * defaultNodeTTL) // nothing is fresh any more
 		before, end := r.line.calls.Load(), time.Now().Add(10*time.Second)
 		var machines sync.WaitGroup
 		for i := range 30 {
@@ -355,6 +356,7 @@ func TestInsistenceIsBounded(t *testing.T) {
 				for time.Now().Before(end) {
 					if e, err := r.ask(t.Context(), []string{demoMAC(7), demoMAC(8), "uuid " + nodeUUID(7)}[i%3]); err == nil || e.Usable {
 						t.Errorf("%+v, %v", e, err)
+						return
 					}
 				}
 			})

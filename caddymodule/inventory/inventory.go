@@ -72,7 +72,7 @@ type Settings struct {
 type Inventory struct {
 	config   Config
 	settings atomic.Pointer[Settings]
-	kick     chan struct{} // there is a round or a refresh to begin with
+	kick     chan struct{} // there is a round or a refresh to begin with, or there are other settings
 	told     chan struct{} // closed when Ironic or the file has told of the nodes
 	file     file
 
@@ -120,8 +120,11 @@ func New(c Config, s Settings) *Inventory {
 	return inv
 }
 
-// Set changes the settings. The interval counts from the next reading on.
-func (inv *Inventory) Set(s Settings) { inv.settings.Store(&s) }
+// Set changes the settings. The interval counts from the last reading.
+func (inv *Inventory) Set(s Settings) {
+	inv.settings.Store(&s)
+	inv.wake()
+}
 
 // Node is what the inventory shows of a node.
 type Node struct {

@@ -160,16 +160,18 @@ func (inv *Inventory) Run(ctx context.Context) {
 
 // pause waits for the time of the next reading and meanwhile does what cannot wait. It reports whether there is to be one.
 func (inv *Inventory) pause(ctx context.Context, quick *int) bool {
-	interval := inv.settings.Load().Interval
-	timer := time.NewTimer(interval*9/10 + rand.N(interval/5+1)) // edges that were started together part
-	defer timer.Stop()
+	begun, spread := time.Now(), 0.9+rand.Float64()/5 // edges that were started together part
 	for {
+		length := time.Duration(float64(inv.settings.Load().Interval) * spread)
+		timer := time.NewTimer(time.Until(begun.Add(length)))
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return false
 		case <-timer.C:
 			return true
 		case <-inv.kick:
+			timer.Stop()
 		}
 		inv.mu.Lock()
 		waited, nodes := inv.next != nil, slices.Collect(maps.Keys(inv.refresh))

@@ -64,9 +64,14 @@ func (r *record) known(now time.Time) *known {
 	return k
 }
 
-// Restore takes in what another process wrote down, in an inventory that has not been read yet. It returns how many nodes
+// Restore takes in what another process wrote down, if Ironic has not told of the nodes yet. It returns how many nodes
 // that are, and why none are, which is no error where there is no file.
 func (inv *Inventory) Restore() (int, error) {
+	select {
+	case <-inv.told:
+		return 0, nil
+	default:
+	}
 	if inv.config.File == "" {
 		return 0, nil
 	}
