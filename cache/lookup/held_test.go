@@ -127,3 +127,20 @@ func TestHeldIsNotOthers(t *testing.T) {
 		get(t, c, s, "a", "a 1", cache.Miss)
 	})
 }
+
+// TestRenewalIsOneQuestion has stale answers asked for by users with patience: the question that goes on for them is the same
+// that they wait for, even if it is begun when that has been answered.
+func TestRenewalIsOneQuestion(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		terms := &Terms[string]{Value: 8 * time.Second, Patience: time.Second, Usable: func(string, time.Duration) bool { return true }}
+		for n := range int64(1000) {
+			if _, err := c.Get(t.Context(), "a", terms, s.load); err != nil {
+				t.Fatal(err)
+			}
+			pass(10 * time.Second)
+			if asked := s.asked.Load(); asked != n+1 {
+				t.Fatalf("the source was asked %d times for %d answers", asked, n+1)
+			}
+		}
+	})
+}

@@ -153,7 +153,7 @@ func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, terms 
 		waiting, cancel = context.WithTimeoutCause(ctx, terms.Patience, ErrSlow)
 		defer cancel()
 	}
-	filled, shared, err := c.flight.Do(waiting, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) })
+	filled, shared, err := c.flight.Do(waiting, key, c.instead(old, key, load))
 	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
 		err = ErrSlow
 	}
@@ -189,6 +189,19 @@ func (c *Cache[V]) fill(ctx context.Context, key string, load Load[V]) (*item[V]
 	}
 	c.keep(key, i)
 	return i, nil
+}
+
+// instead is fill for who has an answer, or nil, that will not do: one that has come since then will, since two who want the
+// same, and of whom one was quicker, are one question.
+func (c *Cache[V]) instead(old *item[V], key string, load Load[V]) func(context.Context) (*item[V], error) {
+	return func(ctx context.Context) (*item[V], error) {
+		if old != nil {
+			if now, ok := c.kept(key); ok && now.asked.After(old.asked) && !c.isForgotten(now) {
+				return now, nil
+			}
+		}
+		return c.fill(ctx, key, load)
+	}
 }
 
 func (c *Cache[V]) fillIn(i *item[V], value V) {
@@ -242,7 +255,7 @@ func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
 	}
 	c.renewals.Go(func() {
 		defer c.renewing.Add(-1)
-		if _, _, err := c.flight.Do(c.background, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) }); err != nil {
+		if _, _, err := c.flight.Do(c.background, key, c.instead(old, key, load)); err != nil {
 			old.renewed.Store(false) // it is still what there is
 		}
 	})
