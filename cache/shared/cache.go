@@ -78,7 +78,7 @@ type kept struct {
 func New(store *disk.Store) *Cache {
 	c := &Cache{store: store, block: store.Block(), kept: make(map[string][]kept), pending: make(map[string]*fetch)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	for key, info := range store.Infos() {
+	for key, info := range store.KeyInfos() {
 		var k = kept{key: key}
 		if err := json.Unmarshal(info, &k.Variant); err != nil || k.Response.Status == 0 {
 			store.RemoveKey(key)
