@@ -16,8 +16,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/encode"
 	"go.uber.org/zap"
-
-	"github.com/ironic-edge/ironic-edge/cache/disk"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -45,8 +43,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 // add makes a handler known, and refuses one that wants a store otherwise than another of its configuration.
 func (a *App) add(h *Handler) error {
 	for _, other := range a.handlers {
-		if h.storage != nil && h.storage == other.storage && !sameStore(&h.storeOptions, &other.storeOptions) {
-			return optionError("store", h.Store.Directory, errors.New("is the store of two sites that differ in max_size, min_free, block or parallel"),
+		if h.storage != nil && h.storage == other.storage && h.storeOptions != other.storeOptions {
+			return optionError("store", h.Store.Directory, errors.New("is the store of two sites that differ in max_size, min_free, block, parallel or line_rate"),
 				"write the same in both, or give them directories of their own")
 		}
 	}
@@ -192,7 +190,3 @@ func reaches(routes caddyhttp.RouteList, h *Handler, r *http.Request) bool {
 }
 
 var _ caddy.App = (*App)(nil)
-
-func sameStore(a, b *disk.Options) bool {
-	return a.MaxSize == b.MaxSize && a.MinFree == b.MinFree && a.Block == b.Block && a.Parallel == b.Parallel
-}

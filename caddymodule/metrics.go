@@ -27,7 +27,6 @@ type metrics struct {
 	callTimes *prometheus.HistogramVec
 	images    *prometheus.CounterVec
 	bytes     *prometheus.CounterVec
-	prefetch  *prometheus.GaugeVec
 	shadows   *prometheus.CounterVec
 	stores    *storeCollector
 }
@@ -46,10 +45,8 @@ var collectors = &metrics{
 	calls:    counter("ironic_calls_total", "Calls to Ironic's API, by resource and outcome.", "resource", "outcome"),
 	callTimes: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "ironic_call_duration_seconds",
 		Help: "How long calls to Ironic's API took.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"resource"}),
-	images: counter("images_total", "Image requests, by label and outcome.", "label", "outcome"),
-	bytes:  counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
-	prefetch: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "prefetch_images",
-		Help: "Images that are wanted in the store, and that are there."}, []string{"state"}),
+	images:  counter("images_total", "Image requests, by label and outcome.", "label", "outcome"),
+	bytes:   counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
 	shadows: counter("shadow_total", "Scripts compared with the conductor's, by result.", "result"),
 	stores:  newStoreCollector(),
 }
@@ -57,7 +54,7 @@ var collectors = &metrics{
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.prefetch, m.shadows, m.stores} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.stores} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

@@ -14,7 +14,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/ironic-edge/ironic-edge/cache/disk"
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/cache/origin"
 	_ "github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper
@@ -160,7 +159,7 @@ type Handler struct {
 	metrics    *metrics
 
 	storage      *storage // shared with other generations of the configuration; nil: there is none
-	storeOptions disk.Options
+	storeOptions storeOptions
 	maxTransfers int
 	pace         int64
 	images       *origin.Client
@@ -228,10 +227,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return explainIronic(err)
 	}
 	h.shadows = make(chan struct{}, shadowSlots)
-	if err := h.newOrigins(config); err != nil {
+	if err := h.acquireStore(config); err != nil {
 		return err
 	}
-	if err := h.acquireStore(config); err != nil {
+	if err := h.newOrigins(config); err != nil {
 		return err
 	}
 	if err := h.acquireSite(config); err != nil {
@@ -249,7 +248,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 func (h *Handler) Cleanup() error {
 	h.cleaned.Store(true)
 	if h.storage != nil {
-		h.storage.unlimit(h)
+		h.storage.left(h)
 	}
 	if h.requests.Load() > 0 {
 		return nil

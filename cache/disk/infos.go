@@ -20,25 +20,25 @@ const (
 
 // Info is what is known of an object.
 type Info struct {
-	ID      string    `json:"id"`
-	Keys    []string  `json:"keys"`             // that lead to it, sorted
-	Size    int64     `json:"size"`             // bytes; -1: not known yet
-	Stored  int64     `json:"stored"`           // bytes that are there
-	Block   int64     `json:"block"`            // bytes
-	Digest  string    `json:"digest,omitempty"` // algorithm:hex; empty: not known, so that only its blocks can be checked
-	State   State     `json:"state"`
-	Pinned  bool      `json:"pinned,omitempty"`
-	Readers int       `json:"readers"` // that have not released it, the store itself among them while it checks the object
-	LastUse time.Time `json:"last_use"`
-	Fill    *FillInfo `json:"fill,omitempty"` // nil: there is none
-	Problem string    `json:"problem,omitempty"`
+	ID      string
+	Keys    []string // that lead to it, sorted
+	Size    int64    // bytes; -1: not known yet
+	Stored  int64    // bytes that are there
+	Block   int64    // bytes
+	Digest  string   // algorithm:hex; empty: not known, so that only its blocks can be checked
+	State   State
+	Pinned  bool
+	Readers int // that have not released it, the store itself among them while it checks the object
+	LastUse time.Time
+	Fill    *FillInfo // nil: there is none
+	Problem string
 }
 
 // FillInfo is what is known of a fill under way.
 type FillInfo struct {
-	Begun   time.Time `json:"begun"`
-	Rate    float64   `json:"rate"`    // bytes per second, of the last seconds
-	Streams int       `json:"streams"` // connections to the origin, or attempts to get one
+	Begun   time.Time
+	Rate    float64 // bytes per second, of the last seconds
+	Streams int     // connections to the origin, or attempts to get one
 }
 
 // Infos returns what is known of each object, the one last used first. It says how each was at some instant, not all at
