@@ -130,16 +130,21 @@ func (s *Store) adopt(o *Object, used time.Time) {
 // samples is how many objects are looked at when the process begins.
 const samples = 64
 
-// sample checks a block of some objects, so that a disk that rots is noticed.
-func (s *Store) sample() {
+// someLeft returns some of the whole objects that another process has left.
+func (s *Store) someLeft() []*Object {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	objects := make([]*Object, 0, samples)
 	for _, o := range s.objects { // in no order
 		if o.durable && len(objects) < samples {
 			objects = append(objects, o)
 		}
 	}
-	s.mu.Unlock()
+	return objects
+}
+
+// sample checks a block of each object, so that a disk that rots is noticed.
+func (s *Store) sample(objects []*Object) {
 	for _, o := range objects {
 		if s.ctx.Err() != nil {
 			return

@@ -111,7 +111,8 @@ func Open(dir string, options Options) (*Store, error) {
 	if err := s.scan(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: %w", dir, err), s.Close())
 	}
-	s.tasks.Go(s.sample)
+	left := s.someLeft() // not what comes while nobody has got to it yet
+	s.tasks.Go(func() { s.sample(left) })
 	return s, nil
 }
 
