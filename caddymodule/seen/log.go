@@ -11,8 +11,7 @@ import (
 
 // Log is what has been seen. Its methods may be called at the same time.
 type Log struct {
-	started time.Time
-	max     int
+	max int
 
 	mu     sync.Mutex
 	names  map[string]*node // by UUID and by each MAC
@@ -50,11 +49,8 @@ const sameBoot = 10 * time.Second
 
 // New returns an empty Log for as many nodes as max.
 func New(max int) *Log {
-	return &Log{started: time.Now(), max: max, names: make(map[string]*node)}
+	return &Log{max: max, names: make(map[string]*node)}
 }
-
-// Started is when the log began to see.
-func (l *Log) Started() time.Time { return l.started }
 
 // Fetch is one answer with a script of the agent.
 type Fetch struct {
