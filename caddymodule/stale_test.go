@@ -79,7 +79,7 @@ func TestSignalClosesWindow(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, func(h *Handler) { h.NodeTTL = caddy.Duration(time.Nanosecond) })
 	e.get(t, "/pxelinux.cfg/"+nodeMAC(2))
-	e.ask(t, http.MethodPost, "/v1/heartbeat/"+nodeUUID(2))
+	e.ask(t, http.MethodPost, "/v1/heartbeat/"+nodeUUID(2), "Content-Type", "application/json")
 	e.api.Inject(ironictest.Fault{Drop: true})
 	if got := e.get(t, "/pxelinux.cfg/"+nodeMAC(2)); got.status != http.StatusServiceUnavailable {
 		t.Errorf("%d, want 503\n%s", got.status, got.body)
