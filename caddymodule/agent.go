@@ -50,6 +50,7 @@ func (h *Handler) passLookup(w http.ResponseWriter, r *http.Request, next caddyh
 		return h.refuse(w, r, *bad)
 	}
 	from := clientAddress(r)
+	key := strings.Join([]string{from.String(), q.encode(), r.Header.Get(versionHeader), r.Header.Get("X-Openstack-Request-Id")}, "\x00")
 	if bad := h.guard(r, &q, from); bad != nil {
 		return h.refuseAgent(w, r, bad)
 	}
@@ -57,7 +58,6 @@ func (h *Handler) passLookup(w http.ResponseWriter, r *http.Request, next caddyh
 	r = r.Clone(r.Context())
 	r.URL.RawQuery = q.encode() // what was judged is what Ironic reads
 	r.RequestURI = r.URL.RequestURI()
-	key := strings.Join([]string{from.String(), r.URL.RawQuery, r.Header.Get(versionHeader), r.Header.Get("X-Openstack-Request-Id")}, "\x00")
 	for {
 		e, first := h.site.lookups.join(key)
 		if first {

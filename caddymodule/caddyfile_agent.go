@@ -29,6 +29,7 @@ const (
 	longestWindow      = 24 * time.Hour
 	defaultLoopScripts = 5
 	mostLoopScripts    = 100
+	bootsApart         = 10 * time.Second // a machine that starts over needs longer, one with several NICs does not
 )
 
 func (h *Handler) unmarshalAgent(d *caddyfile.Dispenser, option string) error {
@@ -74,7 +75,7 @@ func (h *Handler) resolveAgent() error {
 	}
 	h.lookupWindow = cmp.Or(time.Duration(h.LookupWindow), defaultWindow)
 	h.loopLimit = seen.Limit{Boots: cmp.Or(loop.Scripts, defaultLoopScripts), Within: cmp.Or(time.Duration(loop.Within), defaultWindow),
-		Hold: h.LoopHold}
+		Apart: bootsApart, Hold: h.LoopHold}
 	errs := []error{
 		oneOf("lookup_guard", h.LookupGuard, "enforce", "report", "off"),
 		oneOf("lookup_address", h.LookupAddress, "same", "any"),

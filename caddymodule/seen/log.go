@@ -43,10 +43,6 @@ const (
 	maxClients = 16
 )
 
-// sameBoot is for how long further requests are taken for the boot that was counted: a bootstrap may ask for each NIC,
-// and asks again after a 503. A machine that starts over needs longer.
-const sameBoot = 10 * time.Second
-
 // New returns an empty Log for as many nodes as max.
 func New(max int) *Log {
 	return &Log{max: max, names: make(map[string]*node)}
@@ -64,6 +60,8 @@ type Fetch struct {
 type Limit struct {
 	Boots  int
 	Within time.Duration
+	// Apart is for how long further requests are part of the boot that was counted: a bootstrap may ask for each NIC.
+	Apart time.Duration
 	// Hold means that a node which loops gets no script: its requests are then no boots, and the loop ends when Within
 	// has passed since the last one.
 	Hold bool
@@ -102,7 +100,7 @@ func (n *node) boot(now time.Time, state string, limit Limit) Loop {
 		n.heard()
 		n.state = state
 	}
-	again := len(n.boots) > 0 && now.Sub(last) < sameBoot
+	again := len(n.boots) > 0 && now.Sub(last) < limit.Apart
 	if !again && !(n.loops && limit.Hold) {
 		// What is too old is dropped only when its place is needed: the number of boots is told.
 		n.boots = slices.DeleteFunc(n.boots, func(t time.Time) bool { return now.Sub(t) > limit.Within })

@@ -18,7 +18,7 @@ const (
 var (
 	here  = netip.MustParseAddr("192.0.2.1")
 	there = netip.MustParseAddr("2001:db8::1")
-	limit = Limit{Boots: 3, Within: 30 * time.Minute}
+	limit = Limit{Boots: 3, Within: 30 * time.Minute, Apart: 10 * time.Second}
 )
 
 func since() time.Time { return time.Now().Add(-30 * time.Minute) }
