@@ -7,7 +7,6 @@ import (
 	"maps"
 	"mime"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -87,12 +86,6 @@ func (a *heldAnswer) clear() {
 
 func (a *heldAnswer) ok() bool { return a.status/100 == 2 }
 
-// whole reports whether all of the body is there that was announced.
-func (a *heldAnswer) whole(method string) bool {
-	n, err := strconv.Atoi(a.header.Get("Content-Length"))
-	return err != nil || method == http.MethodHead || n == len(a.body)
-}
-
 // relay hands a call to the next handler. An error of Caddy's is for whoever called; errGone says that Ironic is not
 // there or its answer broke off, and nothing has been written to the client.
 func (h *Handler) relay(a *heldAnswer, r *http.Request, way way, next caddyhttp.Handler) (err error) {
@@ -120,7 +113,7 @@ func (h *Handler) relay(a *heldAnswer, r *http.Request, way way, next caddyhttp.
 		return err
 	case err != nil:
 		return err
-	case gateway(a.status) || a.status == http.StatusServiceUnavailable && !isJSON(a.header) || !a.whole(r.Method):
+	case gateway(a.status) || a.status == http.StatusServiceUnavailable && !isJSON(a.header):
 		return errGone // a proxy before Ironic says so
 	}
 	if a.status == 0 {

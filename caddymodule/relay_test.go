@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
@@ -27,6 +30,8 @@ func relayed(t *testing.T, api, upstream string, options ...string) string {
 	t.Helper()
 	address := freeAddress(t)
 	config := strings.Replace(siteConfig(address, api, options...), "reverse_proxy "+api, "reverse_proxy "+upstream, 1)
+	config = "{\n\torder edge_test_watch first\n" + strings.TrimPrefix(config, "{\n")
+	config = strings.Replace(config, "\tironic_edge {\n\t\tironic", "\tedge_test_watch\n\tironic_edge {\n\t\tironic", 1)
 	if err := load(t, config); err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +41,30 @@ func relayed(t *testing.T, api, upstream string, options ...string) string {
 		}
 	})
 	return address
+}
+
+// watch is a handler before the edge that tells when a lookup's client is gone, as far as Caddy knows.
+type watch struct{}
+
+var watched = make(chan struct{}, 100)
+
+func init() {
+	caddy.RegisterModule(watch{})
+	httpcaddyfile.RegisterHandlerDirective("edge_test_watch", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		return watch{}, nil
+	})
+}
+
+func (watch) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.edge_test_watch", New: func() caddy.Module { return watch{} }}
+}
+
+func (watch) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if r.URL.Path == "/v1/lookup" {
+		stop := context.AfterFunc(r.Context(), func() { watched <- struct{}{} })
+		defer stop()
+	}
+	return next.ServeHTTP(w, r)
 }
 
 // gated is Ironic with a gate before each lookup.
@@ -60,6 +89,7 @@ func newGated(t *testing.T, api *ironictest.Server) *gated {
 			g.answered <- struct{}{}
 		case <-r.Context().Done():
 			t.Error("the lookup was ended before Ironic answered")
+			g.answered <- struct{}{}
 		}
 	}))
 	t.Cleanup(g.Close)
@@ -123,6 +153,7 @@ func TestKilledClientGetsItsToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed.Close()
+	<-watched
 	ironic.open <- struct{}{}
 	<-ironic.answered
 
