@@ -67,6 +67,8 @@ func TestLookupGuard(t *testing.T) {
 		return func(t *testing.T, e *edge) { agentAt{e, "127.0.0.2"}.do(t, http.MethodGet, target, "") }
 	}
 	script := fetch("/pxelinux.cfg/" + nodeMAC(2))
+	theirs, text := newConductor(t), "#!ipxe\n"
+	theirs.script.Store(&text)
 	const asked = "addresses=52:54:00:00:00:aa," + node2MAC
 	for name, tt := range map[string]struct {
 		options func(*Handler)
@@ -78,9 +80,11 @@ func TestLookupGuard(t *testing.T) {
 		reason  string
 		relayed bool
 	}{
-		"after its script":             {before: script, query: asked, status: 200, relayed: true},
-		"by UUID":                      {before: script, query: "node_uuid=" + strings.ToUpper(nodeUUID(2)), status: 200, relayed: true},
-		"script by UUID":               {before: fetch("/" + nodeUUID(2) + "/config"), query: asked, status: 200, relayed: true},
+		"after its script": {before: script, query: asked, status: 200, relayed: true},
+		"by UUID":          {before: script, query: "node_uuid=" + strings.ToUpper(nodeUUID(2)), status: 200, relayed: true},
+		"script by UUID":   {before: fetch("/" + nodeUUID(2) + "/config"), query: asked, status: 200, relayed: true},
+		"the conductor's script": {before: script, query: asked, status: 200, relayed: true,
+			options: func(h *Handler) { h.ConductorHTTP, h.Serve = theirs.URL, "conductor" }},
 		"never seen":                   {query: asked, status: 403, reason: reasonLookupUnseen},
 		"never seen, by UUID":          {query: "node_uuid=" + nodeUUID(2), status: 403, reason: reasonLookupUnseen},
 		"only HEAD of its script":      {before: func(t *testing.T, e *edge) { e.ask(t, http.MethodHead, "/pxelinux.cfg/"+nodeMAC(2)) }, query: asked, from: "127.0.0.1", status: 403, reason: reasonLookupUnseen},

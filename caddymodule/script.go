@@ -41,7 +41,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	}
 	h.shadow(known.node)
 	if h.Serve == "conductor" {
-		return h.serveConductor(w, r, known.node)
+		return h.serveConductor(w, r, key, known.node)
 	}
 	boot := h.boot(r)
 	if text := known.rendered.Load(); !stale && text.fits(h, &boot) {
