@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
@@ -16,18 +15,6 @@ import (
 // loopWarnings counts the warnings about loops.
 func loopWarnings(logs *observer.ObservedLogs) int {
 	return logs.FilterMessageSnippet("over and over").Len()
-}
-
-// counted is the value of a counter without labels.
-func counted(t *testing.T, c prometheus.Collector) float64 {
-	t.Helper()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(c)
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return families[0].GetMetric()[0].GetCounter().GetValue()
 }
 
 // TestLoopIsReported boots a node over and over. It gets its script each time.
