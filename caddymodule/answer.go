@@ -36,8 +36,16 @@ const (
 	reasonStale        = "stale"              // Ironic does not answer; this is what it said before
 	reasonStarting     = "starting"           // the store is not open yet
 	reasonBusy         = "busy"               // as many transfers as max_transfers allows are under way
-	reasonOrigin       = "origin"             // an image's origin does not deliver it
-	reasonAddress      = "address"            // an image reference leads where only the configuration may
+	reasonType         = "content_type"       // a body that is not JSON
+	reasonTooLarge     = "too_large"          // a body of more bytes than such a call can have
+	reasonLoop         = "loop"               // the node boots its agent over and over in vain
+
+	reasonLookupUnseen  = "lookup_unseen"  // a lookup of a node that got no script here lately
+	reasonLookupAddress = "lookup_address" // a lookup from another address than the script was fetched from
+	reasonLookupVersion = "lookup_version" // a lookup in an API version that shows an agent's token to anybody
+
+	reasonOrigin  = "origin"  // an image's origin does not deliver it
+	reasonAddress = "address" // an image reference leads where only the configuration may
 )
 
 // refusal is an answer that is none of what was asked for.
@@ -116,7 +124,7 @@ func (h *Handler) refuseLookup(w http.ResponseWriter, r *http.Request, key strin
 	switch {
 	case errors.Is(err, ironic.ErrNoNode):
 		if strings.HasPrefix(key, "mac ") {
-			if done, err := h.unknownMAC(w, r); done {
+			if done, err := h.unknownMAC(w, r, key); done {
 				return err
 			}
 		}

@@ -55,6 +55,14 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		shadow      <percent>
 //		serve       edge|conductor
 //		compat      <release>
+//		lookup_guard   enforce|report|off
+//		lookup_window  <duration>
+//		lookup_address same|any
+//		loop {
+//			scripts <number>
+//			within  <duration>
+//		}
+//		loop_hold [on|off]
 //		store <directory> {
 //			max_size  <size>
 //			min_free  <size>
@@ -162,6 +170,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return number(d, &h.Shadow)
 	case "serve":
 		return one(d, &h.Serve, "edge|conductor")
+	case "lookup_guard", "lookup_window", "lookup_address", "loop", "loop_hold":
+		return h.unmarshalAgent(d, option)
 	case "store":
 		return h.unmarshalStore(d)
 	case "prefetch":

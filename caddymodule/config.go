@@ -78,6 +78,7 @@ func (h *Handler) resolve() (*config, error) {
 		h.resolveAllowed(c),
 		h.resolveStore(c),
 		h.resolveShadow(c),
+		h.resolveAgent(),
 	)
 }
 

@@ -29,6 +29,7 @@ type metrics struct {
 	bytes     *prometheus.CounterVec
 	shadows   *prometheus.CounterVec
 	stores    *storeCollector
+	agentMetrics
 }
 
 const namespace = "ironic_edge"
@@ -45,16 +46,17 @@ var collectors = &metrics{
 	calls:    counter("ironic_calls_total", "Calls to Ironic's API, by resource and outcome.", "resource", "outcome"),
 	callTimes: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "ironic_call_duration_seconds",
 		Help: "How long calls to Ironic's API took.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"resource"}),
-	images:  counter("images_total", "Image requests, by label and outcome.", "label", "outcome"),
-	bytes:   counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
-	shadows: counter("shadow_total", "Scripts compared with the conductor's, by result.", "result"),
-	stores:  newStoreCollector(),
+	images:       counter("images_total", "Image requests, by label and outcome.", "label", "outcome"),
+	bytes:        counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
+	shadows:      counter("shadow_total", "Scripts compared with the conductor's, by result.", "result"),
+	stores:       newStoreCollector(),
+	agentMetrics: newAgentMetrics(),
 }
 
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.stores} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.stores, m.guards, m.lookupReplays, m.loops} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

@@ -17,6 +17,7 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/cache/origin"
 	_ "github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper
+	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
@@ -141,6 +142,27 @@ type Handler struct {
 	// The Ironic release whose behaviour is followed where releases differ, such as 21.4. Default: the newest.
 	Compat string `json:"compat,omitempty"`
 
+	// What becomes of a lookup, by which an agent learns its token, that does not belong to a boot through this edge:
+	// "enforce" refuses it, "report" relays it with a warning in the log, "off" relays it. It belongs to a boot if the
+	// agent's script of that node was fetched within lookup_window, from where lookup_address says; if it did, Ironic is
+	// asked for that node only. For as long as lookup_window after the start of the edge, lookups of nodes that it has
+	// not seen are let through, and always those of nodes whose boot interface does not use iPXE. Default: enforce.
+	LookupGuard string `json:"lookup_guard,omitempty"`
+
+	// How long after a script of the agent, or a call of the agent that Ironic took, a lookup belongs to the same boot.
+	// Default: 30m, after which Ironic gives a boot up ([conductor]deploy_callback_timeout).
+	LookupWindow caddy.Duration `json:"lookup_window,omitempty"`
+
+	// From where: "same" is the address that fetched the script; "any" is for racks in which the ramdisk gets another
+	// address than the firmware had. Default: same.
+	LookupAddress string `json:"lookup_address,omitempty"`
+
+	// When a node that boots its agent over and over, without a call of the agent, is reported as a loop.
+	Loop *Loop `json:"loop,omitempty"`
+
+	// Give a node that loops a script that says so on the console, boots nothing, and asks again each minute.
+	LoopHold bool `json:"loop_hold,omitempty"`
+
 	// What Provision made of the fields above.
 	options    ipxe.Options
 	terms      lookup.Terms[*knownNode] // for scripts
@@ -157,6 +179,9 @@ type Handler struct {
 	shadows    chan struct{} // slots
 	logger     *zap.Logger
 	metrics    *metrics
+
+	lookupWindow time.Duration
+	loopLimit    seen.Limit
 
 	storage      *storage // shared with other generations of the configuration; nil: there is none
 	storeOptions storeOptions

@@ -23,6 +23,7 @@ type rendered struct {
 	handler   *Handler // of the configuration that made it
 	base, api string
 	text      []byte
+	agent     bool
 	id        int // where the request id stands in text, or -1
 	count     prometheus.Counter
 }

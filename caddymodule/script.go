@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
@@ -40,15 +41,25 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	}
 	h.shadow(known.node)
 	if h.Serve == "conductor" {
-		return h.serveConductor(w, r, known.node)
+		return h.serveConductor(w, r, key, known.node)
 	}
 	boot := h.boot(r)
 	if text := known.rendered.Load(); !stale && text.fits(h, &boot) {
+		if text.agent {
+			if held, err := h.agentBoots(w, r, key, known.node); held {
+				return err
+			}
+		}
 		return h.writeRendered(w, r, text, boot.RequestID)
 	}
 	script, err := h.selectScript(r.Context(), known.node, &boot)
 	if err != nil {
 		return h.refuseNode(w, r, known.node, err)
+	}
+	if script.Kind == ipxe.KindDeploy {
+		if held, err := h.agentBoots(w, r, key, known.node); held {
+			return err
+		}
 	}
 	if stale {
 		script = script.Stale(entry.Age)
@@ -179,7 +190,7 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, known *knownNod
 		h.logger.Warn("node in a provision state that this release does not know",
 			zap.String("node", known.node.UUID), zap.String("provision_state", string(known.node.ProvisionState)))
 	} else if boot.Secrets == nil && !script.IsStale() {
-		known.rendered.Store(&rendered{handler: h, base: boot.BaseURL, api: boot.APIURL, text: text,
+		known.rendered.Store(&rendered{handler: h, base: boot.BaseURL, api: boot.APIURL, text: text, agent: script.Kind == ipxe.KindDeploy,
 			id: bytes.Index(text, []byte(boot.RequestID)), count: h.metrics.script(script.Kind, script.Reason)})
 	}
 	h.metrics.script(script.Kind, script.Reason).Inc()
@@ -206,7 +217,7 @@ const (
 )
 
 // unknownMAC is the operator's choice for a MAC without a node. It reports whether that is a script.
-func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request) (bool, error) {
+func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request, key string) (bool, error) {
 	known, boot := &knownNode{node: &ipxe.Node{UUID: ipxe.UnknownUUID}}, h.boot(r)
 	switch h.UnknownMAC {
 	case "local":
@@ -217,6 +228,7 @@ func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request) (bool, erro
 		if err != nil {
 			return true, h.refuseNode(w, r, known.node, err)
 		}
+		h.site.strangers.Script(seen.Fetch{MAC: strings.TrimPrefix(key, "mac "), From: clientAddress(r)}, seen.Limit{})
 		return true, h.render(w, r, known, &script, &boot)
 	}
 	return false, nil

@@ -7,10 +7,13 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/time/rate"
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
@@ -25,13 +28,28 @@ type site struct {
 	glance knownImages
 
 	middles middles
+
+	seen       *seen.Log // nodes, by their scripts of the agent
+	strangers  *seen.Log // machines without a node; apart, since anybody can name any number of them
+	began      time.Time // when seen began
+	lookups    exchanges
+	complaints rate.Sometimes // about calls of agents
 }
 
 // maxNodes bounds what is remembered: a node takes a few kilobytes, and a rack has some hundred of them.
 const maxNodes = 20_000
 
+// maxSeen and maxStrangers bound what is remembered of boots, some hundred bytes each.
+const (
+	maxSeen      = 50_000
+	maxStrangers = 10_000
+)
+
 // Destruct is called when no configuration uses the site any more.
-func (s *site) Destruct() error { return s.nodes.Close() }
+func (s *site) Destruct() error {
+	s.lookups.close()
+	return s.nodes.Close()
+}
 
 // acquireSite takes a reference to the shared site. It changes nothing in it: another configuration may be using it, and
 // this one may yet fail to start.
@@ -43,7 +61,8 @@ func (h *Handler) acquireSite(c *config) error {
 			Negative:   func(err error) bool { return errors.Is(err, ironic.ErrNoNode) },
 			MaxEntries: maxNodes,
 		})
-		return &site{nodes: nodes}, err
+		return &site{nodes: nodes, seen: seen.New(maxSeen), strangers: seen.New(maxStrangers), began: time.Now(),
+			complaints: rate.Sometimes{First: 10, Interval: 10 * time.Second}}, err
 	})
 	if err != nil {
 		return err
