@@ -30,6 +30,7 @@ type metrics struct {
 	prefetch  *prometheus.GaugeVec
 	shadows   *prometheus.CounterVec
 	stores    *storeCollector
+	boots     *bootMetrics
 }
 
 const namespace = "ironic_edge"
@@ -52,12 +53,13 @@ var collectors = &metrics{
 		Help: "Images that are wanted in the store, and that are there."}, []string{"state"}),
 	shadows: counter("shadow_total", "Scripts compared with the conductor's, by result.", "result"),
 	stores:  newStoreCollector(),
+	boots:   newBootMetrics(),
 }
 
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.prefetch, m.shadows, m.stores} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.prefetch, m.shadows, m.stores, m.boots} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

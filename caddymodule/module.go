@@ -142,6 +142,9 @@ type Handler struct {
 	// The Ironic release whose behaviour is followed where releases differ, such as 21.4. Default: the newest.
 	Compat string `json:"compat,omitempty"`
 
+	// What is remembered of the boots of this site's machines. Default: the last 2000, in memory.
+	Boots *Boots `json:"boots,omitempty"`
+
 	// What Provision made of the fields above.
 	options    ipxe.Options
 	terms      lookup.Terms[*knownNode] // for scripts
@@ -158,6 +161,9 @@ type Handler struct {
 	shadows    chan struct{} // slots
 	logger     *zap.Logger
 	metrics    *metrics
+
+	bootOptions Boots
+	emitNow     func(emission)
 
 	storage      *storage // shared with other generations of the configuration; nil: there is none
 	storeOptions disk.Options
@@ -227,6 +233,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.client, err = ironic.New(ctx, config.ironic); err != nil {
 		return explainIronic(err)
 	}
+	h.bootOptions = config.boots
+	if h.emitNow, err = newEmitter(ctx); err != nil {
+		return err
+	}
 	h.shadows = make(chan struct{}, shadowSlots)
 	if err := h.newOrigins(config); err != nil {
 		return err
@@ -248,6 +258,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // as a new one runs, and lets its requests run on. Caddy calls it after a failed Provision, too.
 func (h *Handler) Cleanup() error {
 	h.cleaned.Store(true)
+	h.stopBoots()
 	if h.storage != nil {
 		h.storage.unlimit(h)
 	}

@@ -25,13 +25,17 @@ type site struct {
 	glance knownImages
 
 	middles middles
+	boots   *timeline
 }
 
 // maxNodes bounds what is remembered: a node takes a few kilobytes, and a rack has some hundred of them.
 const maxNodes = 20_000
 
 // Destruct is called when no configuration uses the site any more.
-func (s *site) Destruct() error { return s.nodes.Close() }
+func (s *site) Destruct() error {
+	s.boots.close()
+	return s.nodes.Close()
+}
 
 // acquireSite takes a reference to the shared site. It changes nothing in it: another configuration may be using it, and
 // this one may yet fail to start.
@@ -43,7 +47,7 @@ func (h *Handler) acquireSite(c *config) error {
 			Negative:   func(err error) bool { return errors.Is(err, ironic.ErrNoNode) },
 			MaxEntries: maxNodes,
 		})
-		return &site{nodes: nodes}, err
+		return &site{nodes: nodes, boots: newTimeline()}, err
 	})
 	if err != nil {
 		return err

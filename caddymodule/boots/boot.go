@@ -119,11 +119,13 @@ var Outcomes = []Outcome{Running, Stuck, Finished, Failed, Refused, Superseded}
 // Over reports whether the boot has ended.
 func (b *Boot) Over() bool { return !b.Ended.IsZero() }
 
-// What bounds a boot.
+// MaxMACs is how many NICs of a machine are remembered.
+const MaxMACs = 8
+
+// What else bounds a boot.
 const (
 	maxEvents   = 64
 	firstEvents = 16 // that are kept when there are more
-	maxMACs     = 8
 	maxClients  = 4
 	maxIDs      = 4
 	maxPhases   = 24
@@ -176,7 +178,7 @@ func (b *Boot) image(label string) *Image {
 
 // addMAC remembers a NIC of the machine.
 func (b *Boot) addMAC(mac string) {
-	if mac != "" && len(b.MACs) < maxMACs && !slices.Contains(b.MACs, mac) {
+	if mac != "" && len(b.MACs) < MaxMACs && !slices.Contains(b.MACs, mac) {
 		b.MACs = append(b.MACs, mac)
 	}
 }

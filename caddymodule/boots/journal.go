@@ -114,7 +114,7 @@ func (j *Journal) read() ([]Boot, error) {
 // usable reports whether a boot that was read is one, within its bounds.
 func (b *Boot) usable() bool {
 	return b.ID != "" && b.Node != "" && !b.Started.IsZero() && len(b.Stages) > 0 && len(b.Stages) <= maxPhases && len(b.Events) <= maxEvents &&
-		len(b.MACs) <= maxMACs && len(b.Clients) <= maxClients && len(b.RequestIDs) <= maxIDs && len(b.Images) <= maxImages
+		len(b.MACs) <= MaxMACs && len(b.Clients) <= maxClients && len(b.RequestIDs) <= maxIDs && len(b.Images) <= maxImages
 }
 
 // restore takes in boots that are not there yet. Their transfers are no more.

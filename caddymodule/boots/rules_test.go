@@ -4,6 +4,7 @@ package boots
 
 import (
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -225,7 +226,19 @@ func TestRules(t *testing.T) {
 			})
 		})
 	}
+	manual, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []Code{CodeUnknownMAC, CodeNeverAsked} {
+		if !strings.Contains(string(manual), "`"+string(code)+"`") {
+			t.Errorf("docs/operating.md does not say what %s is", code)
+		}
+	}
 	for _, r := range rules {
+		if !strings.Contains(string(manual), "`"+string(r.code)+"`") {
+			t.Errorf("docs/operating.md does not say what %s is", r.code)
+		}
 		if !tested[r.code] {
 			t.Errorf("no boot goes wrong as rule %s has it", r.code)
 		}

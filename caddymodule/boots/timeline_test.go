@@ -289,14 +289,14 @@ func TestBounds(t *testing.T) {
 		m.Agent(&Call{Kind: EventHeartbeat, Node: last, MACs: []string{fmt.Sprintf("nic-%d", i)}, Client: netip.AddrFrom4([4]byte{10, 2, 0, byte(i)}), Status: 200 + i%3})
 	}
 	b, _ := m.Get(last)
-	if len(b.Events) != maxEvents || b.Dropped == 0 || len(b.Images) != maxImages || len(b.MACs) != maxMACs || len(b.Clients) != maxClients || b.Events[0].Kind != EventScript {
+	if len(b.Events) != maxEvents || b.Dropped == 0 || len(b.Images) != maxImages || len(b.MACs) != MaxMACs || len(b.Clients) != maxClients || b.Events[0].Kind != EventScript {
 		t.Errorf("%d events, %d images, %d MACs, %d clients; the first event is %s", len(b.Events), len(b.Images), len(b.MACs), len(b.Clients), b.Events[0].Kind)
 	}
-	if n := len(m.byMAC); n > limit+maxMACs {
+	if n := len(m.byMAC); n > limit+MaxMACs {
 		t.Errorf("%d MACs lead to boots", n)
 	}
 	m.SetLimit(1)
-	if n := len(m.List(Filter{})); n != 1 || len(m.byMAC) > maxMACs || len(m.byClient) > maxClients {
+	if n := len(m.List(Filter{})); n != 1 || len(m.byMAC) > MaxMACs || len(m.byClient) > maxClients {
 		t.Errorf("%d boots are kept, want 1; %d MACs, %d clients", n, len(m.byMAC), len(m.byClient))
 	}
 }
