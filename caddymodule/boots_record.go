@@ -51,7 +51,7 @@ func (h *Handler) scriptAnswered(w http.ResponseWriter, r *http.Request, asked *
 		refused = reason[0]
 	}
 	switch {
-	case refused == reasonStale || refused == asked.Reason && asked.Kind != "":
+	case refused == reasonStale || refused == asked.Reason && asked.Kind == string(ipxe.KindExplain):
 	case refused != "":
 		asked.Kind, asked.Reason = "", refused
 	case asked.Kind == "" && r.Context().Err() != nil:

@@ -202,9 +202,9 @@ func TestProgressOfATransfer(t *testing.T) {
 			api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
 			defer api.Close()
 			address := freeAddress(t)
-			option := "boots 10"
+			option := "allow_origins " + origin.URL
 			if with == "store" {
-				option = "store " + t.TempDir() + " {\n\t\t\tmin_free 0\n\t\t}"
+				option += "\n\t\tstore " + t.TempDir() + " {\n\t\t\tmin_free 0\n\t\t}"
 			}
 			if err := load(t, siteConfig(address, api.URL, option)); err != nil {
 				t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
@@ -44,6 +45,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	}
 	h.shadow(known.node)
 	if h.Serve == "conductor" {
+		asked.Kind = boots.KindConductor
 		return h.serveConductor(w, r, known.node)
 	}
 	boot := h.boot(r)

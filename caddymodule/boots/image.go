@@ -81,6 +81,9 @@ func (t *Timeline) Image(node string, client netip.Addr, label string, counter *
 		b.Images = append(b.Images, Image{Label: label, Begun: now, Moved: now})
 		image = &b.Images[len(b.Images)-1]
 	}
+	if len(b.transfers) == 0 && now.Sub(b.sampledAt) > 2*sampleEvery {
+		b.sampledAt = now // the pause says nothing of the rate
+	}
 	image.Client, image.Refused, image.Stalled = client, "", false
 	image.Requests++
 	image.Active++
@@ -295,12 +298,12 @@ func (b *boot) sampleLocked(now time.Time) (news bool) {
 			b.Seen = seen // nothing was seen of it
 			news = true
 		}
-		if interval >= time.Second && !image.Done {
+		if interval >= sampleEvery/2 && !image.Done {
 			image.measure(float64(kept.recent) / interval.Seconds())
 			kept.recent = 0
 		}
 	}
-	if interval >= time.Second {
+	if interval >= sampleEvery/2 {
 		b.sampledAt = now
 	}
 	return news

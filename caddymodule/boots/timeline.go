@@ -66,7 +66,11 @@ const (
 	kindRamdisk = "boot_ramdisk"
 	kindDisk    = "boot_whole_disk"
 	kindISCSI   = "boot_iscsi"
+	kindExplain = "explain"
 	kindAgent   = "agent" // not from a script of this edge: virtual media, or another edge
+
+	// KindConductor is a script that the conductor wrote. What it boots is not known, nor whether this edge sees its images.
+	KindConductor = "conductor"
 )
 
 // New returns an empty Timeline for so many boots.
@@ -190,13 +194,11 @@ func (t *Timeline) answerLocked(b *boot, s *Script, now time.Time) {
 	case b.Over():
 	case s.Kind == kindDisk || s.Kind == kindISCSI: // the machine is on its own from here
 		t.endLocked(b, Finished, "", now)
-	case s.Kind != kindExplain:
+	case s.Kind != kindExplain && s.Kind != KindConductor:
 		b.enter(StageKernel, now)
 	}
 	t.changedLocked(b)
 }
-
-const kindExplain = "explain"
 
 // beginLocked begins a boot of a node.
 func (t *Timeline) beginLocked(node string, now time.Time) *boot {

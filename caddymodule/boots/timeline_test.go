@@ -60,7 +60,8 @@ func TestWhenABootBegins(t *testing.T) {
 			m.fetch("boot_iso", "0-99", "1000", 100, true)
 			time.Sleep(bootsISO + time.Minute)
 		}, []Outcome{Finished}},
-		"given up": {func(m machine) { ask(m); m.images(); time.Sleep(giveUp + time.Minute) }, []Outcome{Stuck}},
+		"given up":                    {func(m machine) { ask(m); m.images(); time.Sleep(giveUp + time.Minute) }, []Outcome{Stuck}},
+		"a script of the conductor's": {func(m machine) { m.script(KindConductor, "active", "state"); time.Sleep(giveUp + time.Minute) }, []Outcome{Finished}},
 		"an inspection": {func(m machine) {
 			m.script("deploy", "inspect wait", "state")
 			m.images()
@@ -179,11 +180,12 @@ func TestProgress(t *testing.T) {
 		counter := new(atomic.Int64)
 		x := m.Image(node1, client1, "deploy_kernel", counter)
 		x.Begin(200, "1000", "")
-		for range 4 {
-			counter.Add(100)
-			time.Sleep(10 * time.Second)
+		time.Sleep(time.Second) // apart from when it is looked
+		for range 8 {
+			counter.Add(50)
+			time.Sleep(sampleEvery)
 		}
-		if i := image(); i.Percent != 40 || i.Rate < 5 || i.Rate > 15 || i.ETA == 0 || i.Active != 1 || i.Stalled {
+		if i := image(); i.Percent != 40 || i.Rate != 10 || i.ETA != 61 || i.Active != 1 || i.Stalled {
 			t.Errorf("under way: %+v", i)
 		}
 		x.End(false)

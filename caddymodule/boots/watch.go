@@ -142,6 +142,8 @@ func (t *Timeline) lookLocked(b *boot, now time.Time) {
 		t.endLocked(b, Refused, b.Reason, now)
 	case b.Stage == StageISO && len(b.transfers) == 0 && idle >= bootsISO && b.Kind == kindRamdisk:
 		t.endLocked(b, Finished, "", now)
+	case idle >= giveUp && b.Kind == KindConductor && b.Stage == StageScript: // it went where this edge sees nothing of it
+		t.endLocked(b, Finished, "", now)
 	case idle >= giveUp:
 		t.endLocked(b, Stuck, "", now)
 	}
