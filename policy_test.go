@@ -57,11 +57,12 @@ var arrows = map[string][]string{
 	"cache/shared":         {"cache", "cache/disk", "cache/rules"},
 	"ironic":               {"ipxe", "github.com/gophercloud/gophercloud/v2"},
 	"ironic/ironictest":    {},
+	"caddymodule/boots":    {},
 	"caddymodule/handover": {"github.com/caddyserver/caddy/v2", "go.uber.org/zap", "golang.org/x/sys"},
 	"caddymodule/api":      {},
 	"caddymodule/command":  {"caddymodule/api", "github.com/caddyserver/caddy/v2", "github.com/dustin/go-humanize", "github.com/spf13/cobra", "golang.org/x/term"},
 	"caddymodule/seen":     {},
-	"caddymodule": {"caddymodule/api", "caddymodule/command", "caddymodule/handover", "caddymodule/seen", "ipxe", "ipxe/ipxetest", "ironic", "ironic/ironictest", "cache", "cache/disk", "cache/lookup", "cache/origin", "cache/rules", "cache/shared", "github.com/caddyserver/caddy/v2",
+	"caddymodule": {"caddymodule/api", "caddymodule/boots", "caddymodule/command", "caddymodule/handover", "caddymodule/seen", "ipxe", "ipxe/ipxetest", "ironic", "ironic/ironictest", "cache", "cache/disk", "cache/lookup", "cache/origin", "cache/rules", "cache/shared", "github.com/caddyserver/caddy/v2",
 		"go.uber.org/zap", "go.opentelemetry.io/otel", "github.com/dustin/go-humanize", "golang.org/x/time", "github.com/prometheus/client_golang", "github.com/spf13/cobra"},
 	"cmd/xcaddy-build": {"caddymodule", "github.com/caddyserver/caddy/v2"},
 }

@@ -87,6 +87,9 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		}
 //		prefetch      inventory|<reference>...
 //		allow_origins <host>...
+//		boots [<number>] {
+//			file <path>
+//		}
 //	}
 //
 // deploy_kernel and its kin may be repeated for other architectures, image_map and mirror for other prefixes, registry
@@ -186,6 +189,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return nil
 	case "compat":
 		return one(d, &h.Compat, "<release>")
+	case "boots":
+		return h.unmarshalBoots(d)
 	}
 	return d.Errf("unknown option %q; the options of %s are listed in docs/caddyfile.md", option, directive)
 }

@@ -31,6 +31,7 @@ type config struct {
 	allow     []string // origins beyond the declared ones
 
 	registries map[string]origin.Registry
+	boots      Boots
 }
 
 // optionError names the option, its value and the remedy. The value is the one that stands in the configuration: what
@@ -79,6 +80,7 @@ func (h *Handler) resolve() (*config, error) {
 		h.resolveStore(c),
 		h.resolveShadow(c),
 		h.resolveAgent(),
+		h.resolveBoots(c),
 	)
 }
 

@@ -48,6 +48,9 @@ func (a *App) add(h *Handler) error {
 				"write the same in both, or give them directories of their own")
 		}
 	}
+	if err := h.checkBoots(a.handlers); err != nil {
+		return err
+	}
 	a.handlers = append(a.handlers, h)
 	return nil
 }
@@ -56,6 +59,9 @@ func (a *App) add(h *Handler) error {
 func (a *App) Start() error {
 	for _, h := range a.handlers {
 		if err := h.startStore(a.ctx.Slogger()); err != nil {
+			return err
+		}
+		if err := h.startBoots(); err != nil {
 			return err
 		}
 	}

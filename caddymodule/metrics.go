@@ -30,6 +30,7 @@ type metrics struct {
 	shadows   *prometheus.CounterVec
 	stores    *storeCollector
 	agentMetrics
+	boots *bootMetrics
 }
 
 const namespace = "ironic_edge"
@@ -51,12 +52,13 @@ var collectors = &metrics{
 	shadows:      counter("shadow_total", "Scripts compared with the conductor's, by result.", "result"),
 	stores:       newStoreCollector(),
 	agentMetrics: newAgentMetrics(),
+	boots:        newBootMetrics(),
 }
 
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.stores, m.guards, m.lookupReplays, m.loops} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.stores, m.guards, m.lookupReplays, m.loops, m.boots} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

@@ -162,6 +162,8 @@ type Handler struct {
 
 	// Give a node that loops a script that says so on the console, boots nothing, and asks again each minute.
 	LoopHold bool `json:"loop_hold,omitempty"`
+	// What is remembered of the boots of this site's machines. Default: the last 2000, in memory.
+	Boots *Boots `json:"boots,omitempty"`
 
 	// What Provision made of the fields above.
 	options    ipxe.Options
@@ -182,6 +184,8 @@ type Handler struct {
 
 	lookupWindow time.Duration
 	loopLimit    seen.Limit
+	bootOptions  Boots
+	emitNow      func(emission)
 
 	storage      *storage // shared with other generations of the configuration; nil: there is none
 	storeOptions storeOptions
@@ -251,6 +255,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.client, err = ironic.New(ctx, config.ironic); err != nil {
 		return explainIronic(err)
 	}
+	h.bootOptions = config.boots
+	if h.emitNow, err = newEmitter(ctx); err != nil {
+		return err
+	}
 	h.shadows = make(chan struct{}, shadowSlots)
 	if err := h.acquireStore(config); err != nil {
 		return err
@@ -272,6 +280,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // as a new one runs, and lets its requests run on. Caddy calls it after a failed Provision, too.
 func (h *Handler) Cleanup() error {
 	h.cleaned.Store(true)
+	h.stopBoots()
 	if h.storage != nil {
 		h.storage.left(h)
 	}

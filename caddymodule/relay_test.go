@@ -126,8 +126,8 @@ func received(t *testing.T, conn net.Conn) answer {
 
 const lookup2 = "/v1/lookup?addresses=" + node2MAC
 
-// token is the one in an answer to a lookup.
-func token(t *testing.T, a answer) string {
+// tokenOf is the one in an answer to a lookup.
+func tokenOf(t *testing.T, a answer) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(a.body, `"agent_token":`)
 	value, _, _ := strings.Cut(strings.TrimLeft(rest, ` "`), `"`)
@@ -158,7 +158,7 @@ func TestKilledClientGetsItsToken(t *testing.T) {
 	<-ironic.answered
 
 	first := received(t, sent(t, address, lookup2))
-	if got := token(t, first); got == masked {
+	if got := tokenOf(t, first); got == masked {
 		t.Fatal("the token is lost")
 	}
 	if first.header.Get("Content-Type") != "application/json" || first.header.Get("X-Openstack-Ironic-Api-Version") == "" ||
@@ -174,7 +174,7 @@ func TestKilledClientGetsItsToken(t *testing.T) {
 	}
 	last := ""
 	for range givenAtMost {
-		last = token(t, received(t, sent(t, address, lookup2)))
+		last = tokenOf(t, received(t, sent(t, address, lookup2)))
 	}
 	if last != masked {
 		t.Errorf("the token is given again and again")
@@ -188,20 +188,20 @@ func TestLostAnswerIsGivenAgain(t *testing.T) {
 	address := relayed(t, api.URL, api.URL, "lookup_address any")
 	e := &edge{Server: testServer("http://" + address)}
 	here, there := agentAt{e, "127.0.0.1"}, agentAt{e, "127.0.0.2"}
-	first := token(t, here.lookup(t, "addresses="+node2MAC))
-	if got := token(t, there.lookup(t, "addresses="+node2MAC)); got != masked {
+	first := tokenOf(t, here.lookup(t, "addresses="+node2MAC))
+	if got := tokenOf(t, there.lookup(t, "addresses="+node2MAC)); got != masked {
 		t.Error("another client gets the token")
 	}
-	if got := token(t, here.lookup(t, "addresses="+node2MAC, "X-Openstack-Request-Id", "req-2")); got != masked {
+	if got := tokenOf(t, here.lookup(t, "addresses="+node2MAC, "X-Openstack-Request-Id", "req-2")); got != masked {
 		t.Error("another boot gets the token")
 	}
 	if err := load(t, siteConfig(address, api.URL, "lookup_address any", "node_ttl 1s")); err != nil { // it survives a reload
 		t.Fatal(err)
 	}
-	if got := token(t, here.lookup(t, "addresses="+node2MAC)); got != first {
+	if got := tokenOf(t, here.lookup(t, "addresses="+node2MAC)); got != first {
 		t.Errorf("the same client gets %q, want %q again", got, first)
 	}
-	if got := token(t, here.lookup(t, "addresses="+node2MAC)); got != masked {
+	if got := tokenOf(t, here.lookup(t, "addresses="+node2MAC)); got != masked {
 		t.Error("the token is given a third time")
 	}
 }
@@ -216,7 +216,7 @@ func TestLookupsAtOnce(t *testing.T) {
 	<-ironic.asked
 	other := sent(t, address, lookup2)
 	ironic.open <- struct{}{}
-	a, b := token(t, received(t, one)), token(t, received(t, other))
+	a, b := tokenOf(t, received(t, one)), tokenOf(t, received(t, other))
 	if a != b || a == masked || api.Calls("lookup") != 1 {
 		t.Errorf("tokens %q and %q after %d lookups, want one", a, b, api.Calls("lookup"))
 	}

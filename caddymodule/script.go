@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
@@ -26,13 +27,17 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	if bad != nil {
 		return h.refuse(w, r, *bad)
 	}
+	asked := scriptAsked(r, key)
+	defer h.scriptAnswered(w, r, &asked)
 	entry, err := h.node(r.Context(), key, &h.terms)
 	setCacheStatus(w, entry)
+	asked.Cache = entry.Status.Label()
 	stale := err != nil && entry.Usable && outage(err)
 	if err != nil && !stale {
 		return h.refuseLookup(w, r, key, err)
 	}
 	known := entry.Value
+	scriptFor(&asked, known.node)
 	if route.way == wayPassthru && known.node.Driver != route.subject {
 		return h.refuse(w, r, refusal{http.StatusNotFound, reasonDriver, "the node has another driver"})
 	}
@@ -41,15 +46,18 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	}
 	h.shadow(known.node)
 	if h.Serve == "conductor" {
+		asked.Kind = boots.KindConductor
 		return h.serveConductor(w, r, key, known.node)
 	}
 	boot := h.boot(r)
+	asked.RequestID = boot.RequestID
 	if text := known.rendered.Load(); !stale && text.fits(h, &boot) {
 		if text.agent {
 			if held, err := h.agentBoots(w, r, key, known.node); held {
 				return err
 			}
 		}
+		asked.Kind, asked.Reason = text.kind, text.reason
 		return h.writeRendered(w, r, text, boot.RequestID)
 	}
 	script, err := h.selectScript(r.Context(), known.node, &boot)
@@ -64,6 +72,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	if stale {
 		script = script.Stale(entry.Age)
 	}
+	asked.Kind, asked.Reason = string(script.Kind), string(script.Reason)
 	return h.render(w, r, known, &script, &boot)
 }
 
@@ -117,6 +126,7 @@ func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.site.boots.State(node.UUID, string(node.ProvisionState))
 	return &knownNode{node: node}, nil
 }
 
@@ -190,8 +200,9 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, known *knownNod
 		h.logger.Warn("node in a provision state that this release does not know",
 			zap.String("node", known.node.UUID), zap.String("provision_state", string(known.node.ProvisionState)))
 	} else if boot.Secrets == nil && !script.IsStale() {
-		known.rendered.Store(&rendered{handler: h, base: boot.BaseURL, api: boot.APIURL, text: text, agent: script.Kind == ipxe.KindDeploy,
-			id: bytes.Index(text, []byte(boot.RequestID)), count: h.metrics.script(script.Kind, script.Reason)})
+		known.rendered.Store(&rendered{handler: h, kind: string(script.Kind), reason: string(script.Reason), base: boot.BaseURL, api: boot.APIURL, text: text,
+			agent: script.Kind == ipxe.KindDeploy,
+			id:    bytes.Index(text, []byte(boot.RequestID)), count: h.metrics.script(script.Kind, script.Reason)})
 	}
 	h.metrics.script(script.Kind, script.Reason).Inc()
 	return h.writeScript(w, r, text)

@@ -34,6 +34,7 @@ type site struct {
 	began      time.Time // when seen began
 	lookups    exchanges
 	complaints rate.Sometimes // about calls of agents
+	boots      *timeline
 }
 
 // maxNodes bounds what is remembered: a node takes a few kilobytes, and a rack has some hundred of them.
@@ -48,6 +49,7 @@ const (
 // Destruct is called when no configuration uses the site any more.
 func (s *site) Destruct() error {
 	s.lookups.close()
+	s.boots.close()
 	return s.nodes.Close()
 }
 
@@ -62,7 +64,7 @@ func (h *Handler) acquireSite(c *config) error {
 			MaxEntries: maxNodes,
 		})
 		return &site{nodes: nodes, seen: seen.New(maxSeen), strangers: seen.New(maxStrangers), began: time.Now(),
-			complaints: rate.Sometimes{First: 10, Interval: 10 * time.Second}}, err
+			complaints: rate.Sometimes{First: 10, Interval: 10 * time.Second}, boots: newTimeline()}, err
 	})
 	if err != nil {
 		return err

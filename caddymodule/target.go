@@ -34,23 +34,27 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 	if limiter != nil {
 		counted.ResponseWriter = &pacedWriter{w, r.Context(), limiter}
 	}
+	counted.transfer = h.imageAsked(r, label, &counted.n)
+	whole := false
 	defer func() {
+		counted.transfer.End(whole)
 		outcome := "ok"
 		if p := recover(); p != nil { // the answer was cut short
-			h.metrics.image(label, "short", counted.n)
+			h.metrics.image(label, "short", counted.n.Load())
 			recordError(span)
 			panic(p)
 		}
 		if counted.failed {
 			outcome = "failed"
 		}
-		h.metrics.image(label, outcome, counted.n)
+		h.metrics.image(label, outcome, counted.n.Load())
 	}()
 	err := mayRead(ctx, target)
 	if err == nil {
 		err = store.Serve(counted, r.WithContext(ctx), target)
 	}
 	if err == nil {
+		whole = true
 		return nil
 	}
 	if r.Context().Err() != nil {
