@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -135,7 +136,7 @@ func stageOf(e *edge, key string) boots.Boot {
 func newStoreEdge(t *testing.T) *edge {
 	t.Helper()
 	e := newEdge(t, func(h *Handler) { h.Store = &Store{Directory: t.TempDir(), MinFree: new(int64)} })
-	if err := e.handler.startStore(nil); err != nil {
+	if err := e.handler.startStore(slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	return e

@@ -61,7 +61,12 @@ var reasons = map[string]words{
 	"path":           {classRefused, "the request's path can be read in two ways", "Look at what sends it."},
 	"absolute_form":  {classRefused, "the request is one for a forward proxy", "Take the edge out of the proxy settings."},
 	"api":            {classRefused, "the request is for a part of Ironic's API that is closed to the rack", "Look at who asks."},
-	"lookup_refused": {classRefused, "the edge's guard refuses the lookup", "See who asked: the address must be the one that fetched this node's script."},
+	"lookup_unseen":  {classRefused, "no agent's script was fetched here for the node lately", "See whether it boots through this edge; raise lookup_window if its ramdisk takes longer, or set lookup_guard report for a while."},
+	"lookup_address": {classRefused, "the lookup comes from another address than the script was fetched from", "If ramdisks of this rack get another address than its firmware, set lookup_address any; else see who asked."},
+	"lookup_version": {classRefused, "the lookup is in a version of the API that shows the agent's token to anybody", "Upgrade ironic-python-agent in the ramdisk."},
+	"content_type":   {classRefused, "the report's body is not JSON", "Look at what sends it: ironic-python-agent sends JSON."},
+	"too_large":      {classRefused, "the report's body is larger than any agent's", "Look at what sends it, or at what inspection collects."},
+	"loop":           {classRefused, "it boots its agent over and over, and none of them ever calls", "Look at the machine's console for what ends the agent; see Boot loops in docs/operating.md."},
 }
 
 // reasonOf returns the words for a code.
