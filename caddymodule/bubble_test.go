@@ -106,16 +106,22 @@ func inBubble(t *testing.T, options func(*Handler), test func(t *testing.T, b *b
 			t.Fatal(err)
 		}
 		b := &bubble{handler: h, api: ironictest.New(ironictest.DemoFleet("http://images.test")...)}
-		client, err := ironic.New(t.Context(), ironic.Config{Endpoint: url, Timeout: time.Duration(h.Ironic.Timeout),
-			Wrap: func(http.RoundTripper) http.RoundTripper { return b }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { client.Close() })
-		h.client = client
-		h.site.client.Store(client)
+		useClient(t, b, url)
 		test(t, b)
 	})
+}
+
+// useClient has a handler ask Ironic without a network.
+func useClient(t *testing.T, b *bubble, url string) {
+	t.Helper()
+	client, err := ironic.New(t.Context(), ironic.Config{Endpoint: url, Timeout: time.Duration(b.handler.Ironic.Timeout),
+		Wrap: func(http.RoundTripper) http.RoundTripper { return b }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	b.handler.client = client
+	b.handler.site.client.Store(client)
 }
 
 // got is an answer, and how long it took on the fake clock.
