@@ -78,8 +78,9 @@ const longestWait = 30 * time.Second
 // for at once, and less than ipxe_timeout, in which iPXE counts the waiting.
 func (h *Handler) retryAfter(reason string, known time.Duration) string {
 	pause := pauses[reason]
-	least := max(time.Duration(pause.least)*time.Second, min(known, longestWait))
-	wait := least.Truncate(time.Second) + time.Duration(rand.IntN(max(pause.spread, 1)))*time.Second
+	spread := time.Duration(max(pause.spread, 1)) * time.Second
+	least := max(time.Duration(pause.least)*time.Second, min(known, longestWait-spread))
+	wait := least + rand.N(spread)
 	if limit := h.options.Timeout; limit > 0 {
 		wait = min(wait, limit/2)
 	}

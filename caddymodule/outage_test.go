@@ -223,3 +223,38 @@ func gauge(t *testing.T, c prometheus.Collector) float64 {
 	}
 	return families[0].GetMetric()[0].GetGauge().GetValue()
 }
+
+// TestRetryAfter draws what a 503 says, with its bounds for each reason.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		reason        string
+		known, limit  time.Duration
+		atLeast, most int
+	}{
+		"not known":                   {reasonUnavailable, 0, 0, 3, 7},
+		"slow":                        {reasonSlow, 0, 0, 1, 3},
+		"known":                       {reasonUnavailable, 12 * time.Second, 0, 12, 16},
+		"known to be soon":            {reasonUnavailable, time.Second, 0, 3, 7},
+		"known to be late":            {reasonUnavailable, time.Hour, 0, 25, 29},
+		"starting":                    {reasonStarting, 0, 0, 1, 1},
+		"iPXE waits no longer":        {reasonQueue, 0, 4 * time.Second, 2, 2},
+		"iPXE hardly waits":           {reasonQueue, 0, time.Second, 1, 1},
+		"iPXE waits longer than that": {reasonQueue, 0, time.Minute, 4, 11},
+		"a reason without a pause":    {"another", 0, 0, 1, 1},
+	} {
+		h := new(Handler)
+		h.options.Timeout = tt.limit
+		seen := make(map[int]bool)
+		for range 1000 {
+			n, err := strconv.Atoi(h.retryAfter(tt.reason, tt.known))
+			if err != nil || n < tt.atLeast || n > tt.most {
+				t.Fatalf("%s: %d, %v; want from %d to %d seconds", name, n, err, tt.atLeast, tt.most)
+			}
+			seen[n] = true
+		}
+		if len(seen) != tt.most-tt.atLeast+1 {
+			t.Errorf("%s: %d values, want them spread from %d to %d", name, len(seen), tt.atLeast, tt.most)
+		}
+	}
+}
