@@ -190,6 +190,15 @@ func TestGateThatFlaps(t *testing.T) {
 				t.Errorf("outage %d lasted %v, want %v or a quarter less", n, took, mean)
 			}
 		}
+		if err := g.ask(t.Context(), "node", g.call); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := g.noted()
+		g.goDown(t)
+		pass(firstPause * 5 / 4)
+		if after, _ := g.noted(); len(after) != len(before)+1 {
+			t.Errorf("%d looks within %v, want one: the outage before is over", len(after)-len(before), firstPause*5/4)
+		}
 	})
 }
 
