@@ -22,6 +22,7 @@ type endpoint struct {
 
 	// Guarded by Client.health.
 	failures int       // in a row
+	failed   time.Time // the last time
 	until    time.Time // before that it is asked after all others; zero: it is well
 }
 
@@ -73,7 +74,7 @@ func (c *Client) order(now time.Time) ([]*endpoint, int) {
 		}
 		well = append(well, e)
 	}
-	slices.SortStableFunc(failed, func(a, b *endpoint) int { return a.until.Compare(b.until) })
+	slices.SortStableFunc(failed, func(a, b *endpoint) int { return a.failed.Compare(b.failed) }) // each in turn
 	return append(well, failed...), len(well)
 }
 
@@ -90,7 +91,8 @@ func (c *Client) learn(e *endpoint, silent bool) {
 		mean = min(mean, firstAvoidance<<e.failures)
 	}
 	e.failures++
-	e.until = time.Now().Add(mean*3/4 + rand.N(mean/2))
+	e.failed = time.Now()
+	e.until = e.failed.Add(mean*3/4 + rand.N(mean/2))
 }
 
 // isSilent reports whether an endpoint gave no answer, so that another may: it could not be reached, or said of itself that
