@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -53,7 +54,7 @@ func storm(ctx context.Context, args []string) error {
 	if err := build(ctx, binary); err != nil {
 		return err
 	}
-	slow := &limitedIronic{next: ironictest.New(stormFleet(*nodes)...), limiter: rate.NewLimiter(rate.Limit(*limit), 1)}
+	slow := newLimitedIronic(*nodes, *limit)
 	api := httptest.NewServer(slow)
 	defer api.Close()
 	address, err := freeAddress()
@@ -122,18 +123,39 @@ http://%[1]s {
 }
 `
 
-// limitedIronic answers one request after the other, so many in a second. Who comes too early waits.
+// limitedIronic answers so many requests in a second. Who comes too early waits. The stand-in looks at each of its nodes for
+// each request, which would be what limits it: so a node has one of its own, and lists come from one that has all.
 type limitedIronic struct {
-	next    http.Handler
+	all     *ironictest.Server
+	one     map[string]*ironictest.Server // by UUID and by address
 	limiter *rate.Limiter
 	calls   atomic.Int64
 }
 
+func newLimitedIronic(nodes, limit int) *limitedIronic {
+	l := &limitedIronic{all: ironictest.New(), one: make(map[string]*ironictest.Server), limiter: rate.NewLimiter(rate.Limit(limit), limit/10+1)}
+	for i, n := range stormFleet(nodes) {
+		l.all.SetNode(n)
+		own := ironictest.New(n)
+		l.one[stormUUID(i)], l.one[stormMAC(i, ":")] = own, own
+	}
+	return l
+}
+
 func (l *limitedIronic) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.calls.Add(1)
-	if l.limiter.Wait(r.Context()) == nil {
-		l.next.ServeHTTP(w, r)
+	if l.limiter.Wait(r.Context()) != nil {
+		return
 	}
+	name := r.URL.Query().Get("address")
+	if name == "" {
+		name = path.Base(r.URL.Path)
+	}
+	if own := l.one[name]; own != nil {
+		own.ServeHTTP(w, r)
+		return
+	}
+	l.all.ServeHTTP(w, r)
 }
 
 func stormFleet(n int) []ironictest.Node {

@@ -64,8 +64,8 @@ type refusal struct {
 var pauses = map[string]struct{ least, spread int }{
 	reasonUnavailable: {3, 5},
 	reasonSlow:        {1, 3},
-	reasonQueue:       {4, 8},
-	reasonClientRate:  {4, 8},
+	reasonQueue:       {5, 10},
+	reasonClientRate:  {5, 10},
 	reasonStarting:    {1, 1},
 	reasonBusy:        {3, 5},
 	reasonOrigin:      {3, 5},
@@ -103,6 +103,8 @@ func (h *Handler) refuseFor(w http.ResponseWriter, r *http.Request, f refusal, k
 	header.Set(reasonHeader, f.reason)
 	if f.status == http.StatusServiceUnavailable {
 		header.Set("Retry-After", h.retryAfter(f.reason, known))
+		// iPXE opens another when it comes back. Ten thousand machines that wait would hold half a gigabyte of ours.
+		header.Set("Connection", "close")
 	}
 	header.Set("Cache-Control", noStore)
 	body := errorBody(f)
