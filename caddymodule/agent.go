@@ -35,7 +35,7 @@ func (h *Handler) passAgent(w http.ResponseWriter, r *http.Request, route route,
 // for a reason to try again, and 5xx for an inspection (ironic_python_agent/ironic_api_client.py, inspector.py).
 func (h *Handler) conclude(w http.ResponseWriter, r *http.Request, answer *heldAnswer, err error) error {
 	if errors.Is(err, errGone) {
-		return h.unavailable(w, r)
+		return h.refuse(w, r, *gone())
 	}
 	if err == nil {
 		answer.write(w, r.Method)

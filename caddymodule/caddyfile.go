@@ -21,7 +21,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 // UnmarshalCaddyfile reads the directive:
 //
 //	ironic_edge {
-//		ironic <url> {
+//		ironic <url> [<url>...] {
 //			auth none | http_basic <user> <password> | cloud <name> [<clouds.yaml>]
 //			ca_file     <file>
 //			client_cert <certificate file> <key file>
@@ -33,6 +33,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		node_ttl     <duration>
 //		negative_ttl <duration>
 //		answer_deadline <duration>
+//		client_rate <number>
 //		stale {
 //			local_boot <duration>
 //			agent      <duration>
@@ -148,6 +149,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return duration(d, &h.NegativeTTL)
 	case "answer_deadline":
 		return duration(d, &h.AnswerDeadline)
+	case "client_rate":
+		return h.unmarshalClientRate(d)
 	case "stale":
 		return h.unmarshalStale(d)
 	case "kernel_append_params":
@@ -196,11 +199,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 }
 
 func (i *Ironic) unmarshal(d *caddyfile.Dispenser) error {
-	switch args := d.RemainingArgs(); {
-	case len(args) == 1 && args[0] != "":
-		i.URL = args[0]
-	case len(args) > 0:
-		return d.Errf("option ironic has %d values; write: ironic [<url>]", len(args))
+	if err := i.unmarshalURLs(d); err != nil {
+		return err
 	}
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {

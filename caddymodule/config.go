@@ -150,6 +150,7 @@ func (h *Handler) resolveIronic(c *config) error {
 			errs = append(errs, optionError("ironic", i.URL, err, "give the URL of Ironic's API, such as http://127.0.0.1:6385"))
 		}
 	}
+	errs = append(errs, i.resolveURLs(c))
 	if (i.ClientCert == "") != (i.ClientKey == "") {
 		errs = append(errs, fmt.Errorf("%s: option client_cert: certificate and key belong together; write: client_cert <cert> <key>", directive))
 	}
@@ -171,6 +172,7 @@ func (h *Handler) resolveLifetimes(c *config) error {
 		Negative: cmp.Or(time.Duration(h.NegativeTTL), defaultNegativeTTL),
 		Patience: cmp.Or(time.Duration(h.AnswerDeadline), defaultDeadline),
 	}
+	c.terms.Late = max(c.terms.Value, lateLife)
 	const longest = time.Hour // beyond it a script would be one for a state long gone
 	var errs []error
 	for _, f := range []struct {
@@ -188,6 +190,7 @@ func (h *Handler) resolveLifetimes(c *config) error {
 	if h.AnswerDeadline < 0 {
 		errs = append(errs, negative("answer_deadline", h.AnswerDeadline))
 	}
+	errs = append(errs, h.resolveClientRate())
 	var err error
 	c.windows, err = h.Stale.resolve()
 	errs = append(errs, err)

@@ -202,9 +202,6 @@ func gone() *refusal {
 
 // refuseAgent answers an agent. Whatever the status, it tries again until its own time is over, and its log has the text.
 func (h *Handler) refuseAgent(w http.ResponseWriter, r *http.Request, bad *refusal) error {
-	if bad.status == http.StatusServiceUnavailable {
-		return h.unavailable(w, r)
-	}
 	return h.refuse(w, r, *bad)
 }
 

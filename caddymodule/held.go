@@ -7,7 +7,6 @@ import (
 	"maps"
 	"mime"
 	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -120,7 +119,7 @@ func (h *Handler) relay(a *heldAnswer, r *http.Request, way way, next caddyhttp.
 		a.status = http.StatusOK
 	}
 	if a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") == "" {
-		a.header.Set("Retry-After", retryAfter(time.Now()))
+		a.header.Set("Retry-After", h.retryAfter(reasonUnavailable, 0))
 	}
 	return nil
 }

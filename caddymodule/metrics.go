@@ -28,6 +28,7 @@ type metrics struct {
 	images    *prometheus.CounterVec
 	bytes     *prometheus.CounterVec
 	shadows   *prometheus.CounterVec
+	up        *prometheus.GaugeVec
 	stores    *storeCollector
 	agentMetrics
 	boots *bootMetrics
@@ -53,12 +54,14 @@ var collectors = &metrics{
 	stores:       newStoreCollector(),
 	agentMetrics: newAgentMetrics(),
 	boots:        newBootMetrics(),
+	up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "ironic_up",
+		Help: "Whether Ironic is asked for nodes: 0 while it is taken for down."}, []string{"ironic"}),
 }
 
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.stores, m.guards, m.lookupReplays, m.loops, m.boots} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.up, m.stores, m.guards, m.lookupReplays, m.loops, m.boots} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

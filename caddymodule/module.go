@@ -63,8 +63,13 @@ type Handler struct {
 	// For how long what Ironic said last is used while it does not answer, by what a node would be given.
 	Stale *Stale `json:"stale,omitempty"`
 
-	// How long Ironic's answer is waited for where an older one could be used. Default: 800ms.
+	// How long a node's request waits for Ironic's answer. After that it gets what Ironic said before, if that may be used,
+	// or 503 with Retry-After, while Ironic is asked on, for as long as its timeout allows. Default: 2s.
 	AnswerDeadline caddy.Duration `json:"answer_deadline,omitempty"`
+
+	// How many nodes one client's address may ask for in a second that are not known here, so that Ironic has to be asked;
+	// five times as many at once. The others get 503 with Retry-After. Raise it where many nodes share an address. Default: 20.
+	ClientRate int `json:"client_rate,omitempty"`
 
 	// The agent's kernel by CPU architecture (properties.cpu_arch), under the empty name the one for all others; for
 	// nodes whose driver_info names none. Each kernel needs a ramdisk.
@@ -180,6 +185,7 @@ type Handler struct {
 	conductor  string
 	shadows    chan struct{} // slots
 	logger     *zap.Logger
+	quiet      *zap.Logger // for what clients can cause
 	metrics    *metrics
 
 	lookupWindow time.Duration
@@ -204,6 +210,8 @@ type Handler struct {
 type Ironic struct {
 	// The API's URL, with or without /v1. May be left out with auth "cloud": Keystone's catalogue then says where Ironic is.
 	URL string `json:"url,omitempty"`
+	// Further URLs of the same Ironic's API. Each is asked when those before it refuse, do not answer, or answer with 5xx.
+	URLs []string `json:"urls,omitempty"`
 	// How to authenticate: "none" (default), "http_basic" or "cloud".
 	Auth string `json:"auth,omitempty"`
 	// The user for http_basic.
@@ -222,7 +230,8 @@ type Ironic struct {
 	// PEM files with the certificate and key by which this edge proves who it is.
 	ClientCert string `json:"client_cert,omitempty"`
 	ClientKey  string `json:"client_key,omitempty"`
-	// How long one call may take. Default: 5s.
+	// How long one call may take, with all its attempts at all URLs. An API that takes longer never gives an answer,
+	// whatever answer_deadline is. Default: 5s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
@@ -234,6 +243,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration and prepares what requests need. It does not contact Ironic.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
+	h.quiet = quiet(h.logger)
 	config, err := h.resolve()
 	if err != nil {
 		return err
@@ -316,7 +326,12 @@ const (
 	defaultNodeTTL     = 5 * time.Second
 	defaultNegativeTTL = 2 * time.Second
 	defaultTimeout     = 5 * time.Second
-	defaultDeadline    = 800 * time.Millisecond
+	// Two calls of some 100 ms each, and for the first request those for a token and the API's versions before them. iPXE
+	// would wait for two minutes, UEFI's own client for five seconds.
+	defaultDeadline = 2 * time.Second
+	// lateLife is for how long an answer is good that came after answer_deadline: whoever asked comes back for it within
+	// three seconds (pauses).
+	lateLife = 5 * time.Second
 )
 
 // nodeSource finds nodes in Ironic.

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -11,7 +12,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -112,17 +112,24 @@ func scriptKey(r *http.Request, route route) (string, *refusal) {
 
 func macKey(mac ipxe.MAC) string { return "mac " + string(mac) }
 func uuidKey(uuid string) string { return "uuid " + strings.ToLower(uuid) }
-func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
+
+// load asks Ironic for a node, for a client.
+func (h *Handler) load(ctx context.Context, key, client string) (*knownNode, error) {
+	if client != "" && !h.site.rates.admit(client, cmp.Or(h.ClientRate, defaultClientRate)) {
+		return nil, errClientRate
+	}
 	ctx, span := startSpan(ctx, "ironic-edge resolve node")
 	defer span.End()
 	kind, name, _ := strings.Cut(key, " ")
 	var node *ipxe.Node
-	var err error
-	if kind == "mac" {
-		node, err = h.client.NodeByMAC(ctx, name)
-	} else {
-		node, err = h.client.NodeByUUID(ctx, name)
-	}
+	err := h.site.gate.ask(ctx, key, func(ctx context.Context) (err error) {
+		if kind == "mac" {
+			node, err = h.client.NodeByMAC(ctx, name)
+		} else {
+			node, err = h.client.NodeByUUID(ctx, name)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +139,8 @@ func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
 
 // node finds a node in the cache or in Ironic.
 func (h *Handler) node(ctx context.Context, key string, terms *lookup.Terms[*knownNode]) (lookup.Entry[*knownNode], error) {
-	entry, err := h.site.nodes.Get(ctx, key, terms, h.load)
+	client := clientOf(ctx) // the work must not look into the request, which goes on beside it
+	entry, err := h.site.nodes.Get(ctx, key, terms, func(ctx context.Context, key string) (*knownNode, error) { return h.load(ctx, key, client) })
 	h.metrics.lookup(entry.Status)
 	return entry, err
 }
@@ -197,7 +205,7 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, known *knownNod
 	}
 	if script.Kind == ipxe.KindExplain {
 		w.Header().Set(reasonHeader, string(script.Reason))
-		h.logger.Warn("node in a provision state that this release does not know",
+		h.quiet.Warn("node in a provision state that this release does not know",
 			zap.String("node", known.node.UUID), zap.String("provision_state", string(known.node.ProvisionState)))
 	} else if boot.Secrets == nil && !script.IsStale() {
 		known.rendered.Store(&rendered{handler: h, kind: string(script.Kind), reason: string(script.Reason), base: boot.BaseURL, api: boot.APIURL, text: text,
@@ -243,10 +251,4 @@ func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request, key string)
 		return true, h.render(w, r, known, &script, &boot)
 	}
 	return false, nil
-}
-
-// retryAfter is how many seconds a client waits that is told to come back: numeric, since iPXE takes a date for five
-// seconds, and spread, so that a rack does not return as one.
-func retryAfter(now time.Time) string {
-	return strconv.Itoa(3 + int(now.UnixNano()/1000%5))
 }

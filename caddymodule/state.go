@@ -3,8 +3,11 @@
 package caddymodule
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,9 +26,12 @@ var sites = caddy.NewUsagePool()
 
 // site is what is known of the nodes behind one Ironic.
 type site struct {
+	name   string // in the log and the metrics
 	nodes  *lookup.Cache[*knownNode]
 	client atomic.Pointer[ironic.Client] // of the configuration that started last
 	glance knownImages
+	gate   *gate
+	rates  clientRates
 
 	middles middles
 
@@ -48,24 +54,47 @@ const (
 
 // Destruct is called when no configuration uses the site any more.
 func (s *site) Destruct() error {
+	s.gate.close()
 	s.lookups.close()
 	s.boots.close()
+	collectors.up.DeleteLabelValues(s.name)
 	return s.nodes.Close()
+}
+
+// newSite returns a site whose Ironic goes by a name in the log and the metrics.
+func newSite(name string) (*site, error) {
+	nodes, err := lookup.New(lookup.Config[*knownNode]{
+		Group:      func(n *knownNode) string { return n.node.UUID },
+		Negative:   func(err error) bool { return errors.Is(err, ironic.ErrNoNode) },
+		MaxEntries: maxNodes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &site{name: name, nodes: nodes, seen: seen.New(maxSeen), strangers: seen.New(maxStrangers), began: time.Now(),
+		complaints: rate.Sometimes{First: 10, Interval: 10 * time.Second}, boots: newTimeline()}
+	collectors.up.WithLabelValues(name).Set(1)
+	s.gate = newGate(s.lookForIronic, func(c ironicChange) { tellOfIronic(name, c) })
+	return s, nil
+}
+
+// lookForIronic reports why Ironic does not answer, if it does not.
+func (s *site) lookForIronic(ctx context.Context) error {
+	client := s.client.Load()
+	if client == nil {
+		return errDismissed
+	}
+	return client.Check(ctx)
 }
 
 // acquireSite takes a reference to the shared site. It changes nothing in it: another configuration may be using it, and
 // this one may yet fail to start.
 func (h *Handler) acquireSite(c *config) error {
-	key := strings.Join([]string{c.ironic.Endpoint, c.ironic.Auth.Kind, c.ironic.Auth.Username, c.ironic.Auth.Cloud, c.ironic.Auth.CloudsFile}, "\x00")
-	value, _, err := sites.LoadOrNew(key, func() (caddy.Destructor, error) {
-		nodes, err := lookup.New(lookup.Config[*knownNode]{
-			Group:      func(n *knownNode) string { return n.node.UUID },
-			Negative:   func(err error) bool { return errors.Is(err, ironic.ErrNoNode) },
-			MaxEntries: maxNodes,
-		})
-		return &site{nodes: nodes, seen: seen.New(maxSeen), strangers: seen.New(maxStrangers), began: time.Now(),
-			complaints: rate.Sometimes{First: 10, Interval: 10 * time.Second}, boots: newTimeline()}, err
-	})
+	endpoints := append([]string{c.ironic.Endpoint}, c.ironic.Others...)
+	slices.Sort(endpoints) // in whichever order, it is one Ironic
+	name := cmp.Or(strings.Join(endpoints, " "), c.ironic.Auth.Cloud)
+	key := strings.Join([]string{name, c.ironic.Auth.Kind, c.ironic.Auth.Username, c.ironic.Auth.Cloud, c.ironic.Auth.CloudsFile}, "\x00")
+	value, _, err := sites.LoadOrNew(key, func() (caddy.Destructor, error) { return newSite(name) })
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,6 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 			return h.refuseOrigin(w, r, label, withoutURL(err))
 		}
 		h.logger.Warn("image origin does not answer", zap.String("label", label), zap.String("error", withoutURLs(err)))
-		w.Header().Set("Retry-After", retryAfter(time.Now()))
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonOrigin, "the image's origin does not answer"})
 	}
 	defer response.Body.Close()

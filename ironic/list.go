@@ -73,3 +73,15 @@ func (c *Client) Nodes(ctx context.Context, scope Scope) iter.Seq2[*ipxe.Node, e
 		}
 	}
 }
+
+// Check returns nil if Ironic answers a question about its nodes. It asks for none in particular.
+func (c *Client) Check(ctx context.Context) error {
+	const op = "look whether Ironic answers"
+	body, err := c.get(ctx, op, "nodes?limit=1&fields=uuid")
+	if err != nil {
+		return err
+	}
+	page := answer{op: op}
+	page.list(body, "nodes")
+	return page.err
+}

@@ -32,9 +32,11 @@ type Terms[V any] struct {
 	Negative time.Duration
 	// Usable reports whether a value of that age may stand in for a fresh one while there is none. Nil: none may.
 	Usable func(value V, age time.Duration) bool
-	// Patience is how long the source is waited for where there is a usable value; 0: as long as it takes. The source is
-	// asked to the end all the same.
+	// Patience is how long the source is waited for; 0: as long as it takes. The source is asked to the end all the same.
 	Patience time.Duration
+	// Late is how long an answer is fresh, at least, that took longer than the patience, from its arrival on: whoever asked
+	// for it has been told to come back.
+	Late time.Duration
 }
 
 // of is the lifetime of values or of negative answers.
@@ -45,7 +47,7 @@ func (t *Terms[V]) of(negative bool) time.Duration {
 	return t.Value
 }
 
-// ErrSlow is the error beside a usable value whose source took longer than the user's patience.
+// ErrSlow is the error when the source takes longer than the user's patience.
 var ErrSlow = errors.New("the source has not answered yet")
 
 // Load asks the source. Its context is not that of any single caller.
@@ -77,7 +79,6 @@ type Cache[V any] struct {
 
 	background context.Context // ends at Close
 	stop       context.CancelFunc
-	renewals   sync.WaitGroup
 	renewing   atomic.Int32
 }
 
@@ -86,6 +87,7 @@ type item[V any] struct {
 	value      V
 	err        error // a negative answer
 	asked      time.Time
+	took       time.Duration
 	began      uint64 // the epoch when the source was asked
 	key, group uint16 // slots
 	renewed    atomic.Bool
@@ -107,14 +109,13 @@ func New[V any](config Config[V]) (*Cache[V], error) {
 	return c, nil
 }
 
-// Close ends renewals under way, waits for them and lets everything go. Whoever uses the Cache at that time or later is
-// answered by the source.
+// Close ends fills that nobody waits for, and lets everything go. Whoever uses the Cache at that time or later is answered
+// by the source.
 func (c *Cache[V]) Close() error {
 	c.using.Lock()
 	c.closed = true
 	c.using.Unlock()
 	c.stop()
-	c.renewals.Wait()
 	c.held.Close()
 	return nil
 }
@@ -122,11 +123,11 @@ func (c *Cache[V]) Close() error {
 // Get returns the answer for key, asking load where none is as fresh as wanted. An error comes with a stale entry when
 // there is an older answer, and Status is cache.Stale then. What was forgotten is never usable.
 func (c *Cache[V]) Get(ctx context.Context, key string, terms *Terms[V], load Load[V]) (Entry[V], error) {
-	return c.getSince(ctx, c.epoch.Load(), key, terms, load)
+	return c.getSince(ctx, time.Now(), c.epoch.Load(), key, terms, load)
 }
 
-// getSince is Get for somebody who came at an epoch.
-func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, terms *Terms[V], load Load[V]) (Entry[V], error) {
+// getSince is Get for somebody who came at a time and an epoch.
+func (c *Cache[V]) getSince(ctx context.Context, began time.Time, came uint64, key string, terms *Terms[V], load Load[V]) (Entry[V], error) {
 	now := time.Now()
 	old, ok := c.kept(key)
 	usable := false
@@ -139,20 +140,23 @@ func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, terms 
 		}
 		usable = old.err == nil && terms.Usable != nil && !c.isForgotten(old) && terms.Usable(old.value, now.Sub(old.asked))
 	}
-	waiting := ctx
-	if usable && terms.Patience > 0 {
-		c.renew(key, old, load) // goes on when the patience is at its end
-		var cancel context.CancelFunc
-		waiting, cancel = context.WithTimeoutCause(ctx, terms.Patience, ErrSlow)
-		defer cancel()
-	}
-	filled, shared, err := c.flight.Do(waiting, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) })
-	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
-		err = ErrSlow
+	work := func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) }
+	var filled *item[V]
+	var shared bool
+	var err error
+	if terms.Patience > 0 {
+		waiting, cancel := context.WithDeadline(ctx, began.Add(terms.Patience))
+		filled, shared, err = c.flight.Keep(waiting, c.background, key, work)
+		if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+			err = ErrSlow
+		}
+		cancel()
+	} else {
+		filled, shared, err = c.flight.Do(ctx, key, work)
 	}
 	if shared && err == nil && filled.began < came && c.isForgotten(filled) {
 		// It was forgotten while it was on its way to others. What is kept or under way now began after that.
-		return c.getSince(ctx, came, key, terms, load)
+		return c.getSince(ctx, began, came, key, terms, load)
 	}
 	switch {
 	case err == nil:
@@ -171,6 +175,7 @@ func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, terms 
 func (c *Cache[V]) fill(ctx context.Context, key string, load Load[V]) (*item[V], error) {
 	i := &item[V]{asked: time.Now(), began: c.epoch.Load(), key: c.slot(key)}
 	value, err := load(ctx, key)
+	i.took = time.Since(i.asked)
 	switch {
 	case err == nil:
 		i.value, i.group = value, i.key
@@ -221,19 +226,23 @@ func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
 	if old.err != nil || old.renewed.Swap(true) {
 		return
 	}
-	c.using.RLock()
-	defer c.using.RUnlock()
-	if c.renewing.Add(1) > maxRenewals || c.closed {
+	if c.renewing.Add(1) > maxRenewals {
 		c.renewing.Add(-1)
 		old.renewed.Store(false)
 		return
 	}
-	c.renewals.Go(func() {
+	began := c.flight.Start(c.background, key, func(ctx context.Context) (*item[V], error) {
 		defer c.renewing.Add(-1)
-		if _, _, err := c.flight.Do(c.background, key, func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) }); err != nil {
+		i, err := c.fill(ctx, key, load)
+		if err != nil {
 			old.renewed.Store(false) // it is still what there is
 		}
+		return i, err
 	})
+	if !began {
+		c.renewing.Add(-1)
+		old.renewed.Store(false)
+	}
 }
 
 // Forget makes everything stale that belongs to a group, at once.
@@ -271,5 +280,10 @@ func (c *Cache[V]) remaining(i *item[V], terms *Terms[V], now time.Time) time.Du
 	if c.isForgotten(i) {
 		return 0
 	}
-	return terms.of(i.err != nil) - now.Sub(i.asked)
+	age := now.Sub(i.asked)
+	left := terms.of(i.err != nil) - age
+	if terms.Patience > 0 && i.took >= terms.Patience {
+		left = max(left, terms.Late+i.took-age)
+	}
+	return left
 }
