@@ -67,16 +67,16 @@ func (watch) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	return next.ServeHTTP(w, r)
 }
 
-// gated is Ironic with a gate before each lookup.
-type gated struct {
+// lockedIronic is Ironic with a lock before each lookup.
+type lockedIronic struct {
 	*httptest.Server
 	asked, open chan struct{}
 	answered    chan struct{}
 }
 
-func newGated(t *testing.T, api *ironictest.Server) *gated {
+func newLockedIronic(t *testing.T, api *ironictest.Server) *lockedIronic {
 	t.Helper()
-	g := &gated{asked: make(chan struct{}, 10), open: make(chan struct{}, 10), answered: make(chan struct{}, 10)}
+	g := &lockedIronic{asked: make(chan struct{}, 10), open: make(chan struct{}, 10), answered: make(chan struct{}, 10)}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v1/lookup" {
 			api.ServeHTTP(w, r)
@@ -144,7 +144,7 @@ const masked = "******"
 func TestKilledClientGetsItsToken(t *testing.T) {
 	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
 	defer api.Close()
-	ironic := newGated(t, api)
+	ironic := newLockedIronic(t, api)
 	address := relayed(t, api.URL, ironic.URL)
 
 	killed := sent(t, address, lookup2)
@@ -210,7 +210,7 @@ func TestLostAnswerIsGivenAgain(t *testing.T) {
 func TestLookupsAtOnce(t *testing.T) {
 	api := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
 	defer api.Close()
-	ironic := newGated(t, api)
+	ironic := newLockedIronic(t, api)
 	address := relayed(t, api.URL, ironic.URL)
 	one := sent(t, address, lookup2)
 	<-ironic.asked
