@@ -33,6 +33,11 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		node_ttl     <duration>
 //		negative_ttl <duration>
 //		answer_deadline <duration>
+//		notifications amqp[s]://<user>:<placeholder>@<host>[:<port>][/<virtual host>] {
+//			exchange <name>
+//			topic    <name>
+//			ca_file  <file>
+//		}
 //		stale {
 //			local_boot <duration>
 //			agent      <duration>
@@ -148,6 +153,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return duration(d, &h.NegativeTTL)
 	case "answer_deadline":
 		return duration(d, &h.AnswerDeadline)
+	case "notifications":
+		return h.unmarshalNotifications(d)
 	case "stale":
 		return h.unmarshalStale(d)
 	case "kernel_append_params":

@@ -132,7 +132,7 @@ func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
 
 // node finds a node in the cache or in Ironic.
 func (h *Handler) node(ctx context.Context, key string, terms *lookup.Terms[*knownNode]) (lookup.Entry[*knownNode], error) {
-	entry, err := h.site.nodes.Get(ctx, key, terms, h.load)
+	entry, err := h.site.nodes.Get(ctx, key, h.site.feed.terms(h, terms), h.load)
 	h.metrics.lookup(entry.Status)
 	return entry, err
 }

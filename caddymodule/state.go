@@ -15,6 +15,7 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ironic"
+	"github.com/ironic-edge/ironic-edge/ironic/notification"
 )
 
 // sites holds what must outlive a reload. The key is the API's endpoint and the identity by which it is asked: what one
@@ -35,6 +36,7 @@ type site struct {
 	lookups    exchanges
 	complaints rate.Sometimes // about calls of agents
 	boots      *timeline
+	feed       feed
 }
 
 // maxNodes bounds what is remembered: a node takes a few kilobytes, and a rack has some hundred of them.
@@ -63,8 +65,10 @@ func (h *Handler) acquireSite(c *config) error {
 			Negative:   func(err error) bool { return errors.Is(err, ironic.ErrNoNode) },
 			MaxEntries: maxNodes,
 		})
-		return &site{nodes: nodes, seen: seen.New(maxSeen), strangers: seen.New(maxStrangers), began: time.Now(),
-			complaints: rate.Sometimes{First: 10, Interval: 10 * time.Second}, boots: newTimeline()}, err
+		s := &site{nodes: nodes, seen: seen.New(maxSeen), strangers: seen.New(maxStrangers), began: time.Now(),
+			complaints: rate.Sometimes{First: 10, Interval: 10 * time.Second}, boots: newTimeline()}
+		s.feed.site = s
+		return s, err
 	})
 	if err != nil {
 		return err
@@ -87,6 +91,17 @@ func (h *Handler) releaseSite() error {
 
 func (s *site) forgetNode(uuid string) { s.nodes.Forget(strings.ToLower(uuid)) }
 func (s *site) forgetKey(key string)   { s.nodes.ForgetKey(key) }
+
+// changed makes stale what a change in Ironic is about, "no such node" included.
+func (s *site) changed(c notification.Change) {
+	if c.Node != "" {
+		s.forgetNode(c.Node)
+		s.forgetKey(uuidKey(c.Node))
+	}
+	if c.MAC != "" {
+		s.forgetKey(macKey(c.MAC))
+	}
+}
 
 // setCacheStatus says how a node was found (RFC 9211).
 func setCacheStatus(w http.ResponseWriter, e lookup.Entry[*knownNode]) {
