@@ -41,15 +41,6 @@ func notified(t *testing.T, broker *brokertest.Broker) *edge {
 	return e
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("not so: " + what)
-		}
-	}
-}
-
 func (e *edge) connected() bool {
 	since, _ := e.handler.site.feed.heard()
 	return !since.IsZero()
