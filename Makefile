@@ -35,6 +35,7 @@ bench: ## boot scripts beside nginx, images beside nginx and varnish, a storm of
 fuzz: ## each fuzzer for a little while
 	$(GO) test ./ipxe -run '^$$' -fuzz FuzzParseMAC -fuzztime 20s
 	$(GO) test ./ipxe -run '^$$' -fuzz FuzzToken -fuzztime 20s
+	$(GO) test ./ironic/notification -run '^$$' -fuzz FuzzDecode -fuzztime 20s
 	$(GO) test ./caddymodule -run '^$$' -fuzz FuzzClassify -fuzztime 20s
 	$(GO) test ./cache/disk -run '^$$' -fuzz FuzzRanges -fuzztime 20s
 	$(GO) test ./cache/origin -run '^$$' -fuzz FuzzContentRange -fuzztime 20s

@@ -34,6 +34,11 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		negative_ttl <duration>
 //		answer_deadline <duration>
 //		client_rate <number>
+//		notifications amqp[s]://<user>:<placeholder>@<host>[:<port>][/<virtual host>] {
+//			exchange <name>
+//			topic    <name>
+//			ca_file  <file>
+//		}
 //		stale {
 //			local_boot <duration>
 //			agent      <duration>
@@ -151,6 +156,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return duration(d, &h.AnswerDeadline)
 	case "client_rate":
 		return h.unmarshalClientRate(d)
+	case "notifications":
+		return h.unmarshalNotifications(d)
 	case "stale":
 		return h.unmarshalStale(d)
 	case "kernel_append_params":

@@ -81,6 +81,7 @@ func (h *Handler) resolve() (*config, error) {
 		h.resolveShadow(c),
 		h.resolveAgent(),
 		h.resolveBoots(c),
+		h.resolveNotifications(c),
 	)
 }
 

@@ -47,6 +47,9 @@ func (a *App) add(h *Handler) error {
 			return optionError("store", h.Store.Directory, errors.New("is the store of two sites that differ in max_size, min_free, block, parallel or line_rate"),
 				"write the same in both, or give them directories of their own")
 		}
+		if h.site == other.site && h.notifications != nil && other.notifications != nil && *h.notifications != *other.notifications {
+			return fmt.Errorf("%s: option notifications differs between two sites that have the same Ironic; write the same in both", directive)
+		}
 	}
 	if err := h.checkBoots(a.handlers); err != nil {
 		return err
@@ -66,6 +69,7 @@ func (a *App) Start() error {
 		}
 	}
 	for _, h := range a.handlers {
+		h.site.feed.use(h)
 		h.startPrefetch(a.ctx)
 	}
 	app, err := a.ctx.AppIfConfigured("http")

@@ -32,6 +32,9 @@ type metrics struct {
 	stores    *storeCollector
 	agentMetrics
 	boots *bootMetrics
+
+	notifications *prometheus.CounterVec
+	brokers       *prometheus.GaugeVec
 }
 
 const namespace = "ironic_edge"
@@ -56,12 +59,16 @@ var collectors = &metrics{
 	boots:        newBootMetrics(),
 	up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "ironic_up",
 		Help: "Whether Ironic is asked for nodes: 0 while it is taken for down."}, []string{"ironic"}),
+
+	notifications: counter("notifications_total", "Notifications from Ironic, by what they are about and what came of them.", "object", "outcome"),
+	brokers: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "notification_brokers",
+		Help: "Brokers from which notifications are wanted, and those that are connected."}, []string{"state"}),
 }
 
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.up, m.stores, m.guards, m.lookupReplays, m.loops, m.boots} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.up, m.stores, m.guards, m.lookupReplays, m.loops, m.boots, m.notifications, m.brokers} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

@@ -20,6 +20,7 @@ import (
 	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
+	"github.com/ironic-edge/ironic-edge/ironic/notification"
 )
 
 func init() {
@@ -59,6 +60,10 @@ type Handler struct {
 
 	// The same for "no such node". Default: 2s.
 	NegativeTTL caddy.Duration `json:"negative_ttl,omitempty"`
+
+	// Where to hear from Ironic itself that something changed, so that it is seen at once. While the broker cannot be
+	// reached node_ttl and negative_ttl are their defaults at most. Default: nowhere.
+	Notifications *Notifications `json:"notifications,omitempty"`
 
 	// For how long what Ironic said last is used while it does not answer, by what a node would be given.
 	Stale *Stale `json:"stale,omitempty"`
@@ -201,6 +206,8 @@ type Handler struct {
 	mirrors      []*mirror
 	prefetchRefs []string
 
+	notifications *notification.Config // nil: there are none
+
 	requests atomic.Int64 // under way, and prefetch
 	cleaned  atomic.Bool  // by Caddy
 	released atomic.Bool
@@ -293,6 +300,9 @@ func (h *Handler) Cleanup() error {
 	h.stopBoots()
 	if h.storage != nil {
 		h.storage.left(h)
+	}
+	if h.site != nil {
+		h.site.feed.leave(h)
 	}
 	if h.requests.Load() > 0 {
 		return nil

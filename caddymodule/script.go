@@ -140,7 +140,7 @@ func (h *Handler) load(ctx context.Context, key, client string) (*knownNode, err
 // node finds a node in the cache or in Ironic.
 func (h *Handler) node(ctx context.Context, key string, terms *lookup.Terms[*knownNode]) (lookup.Entry[*knownNode], error) {
 	client := clientOf(ctx) // the work must not look into the request, which goes on beside it
-	entry, err := h.site.nodes.Get(ctx, key, terms, func(ctx context.Context, key string) (*knownNode, error) { return h.load(ctx, key, client) })
+	entry, err := h.site.nodes.Get(ctx, key, h.site.feed.terms(h, terms), func(ctx context.Context, key string) (*knownNode, error) { return h.load(ctx, key, client) })
 	h.metrics.lookup(entry.Status)
 	return entry, err
 }

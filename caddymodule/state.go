@@ -18,6 +18,7 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ironic"
+	"github.com/ironic-edge/ironic-edge/ironic/notification"
 )
 
 // sites holds what must outlive a reload. The key is the API's endpoint and the identity by which it is asked: what one
@@ -41,6 +42,7 @@ type site struct {
 	lookups    exchanges
 	complaints rate.Sometimes // about calls of agents
 	boots      *timeline
+	feed       feed
 }
 
 // maxNodes bounds what is remembered: a node takes a few kilobytes, and a rack has some hundred of them.
@@ -73,6 +75,7 @@ func newSite(name string) (*site, error) {
 	}
 	s := &site{name: name, nodes: nodes, seen: seen.New(maxSeen), strangers: seen.New(maxStrangers), began: time.Now(),
 		complaints: rate.Sometimes{First: 10, Interval: 10 * time.Second}, boots: newTimeline()}
+	s.feed.site = s
 	collectors.up.WithLabelValues(name).Set(1)
 	s.gate = newGate(s.lookForIronic, func(c ironicChange) { tellOfIronic(name, c) })
 	return s, nil
@@ -116,6 +119,17 @@ func (h *Handler) releaseSite() error {
 
 func (s *site) forgetNode(uuid string) { s.nodes.Forget(strings.ToLower(uuid)) }
 func (s *site) forgetKey(key string)   { s.nodes.ForgetKey(key) }
+
+// changed makes stale what a change in Ironic is about, "no such node" included.
+func (s *site) changed(c notification.Change) {
+	if c.Node != "" {
+		s.forgetNode(c.Node)
+		s.forgetKey(uuidKey(c.Node))
+	}
+	if c.MAC != "" {
+		s.forgetKey(macKey(c.MAC))
+	}
+}
 
 // setCacheStatus says how a node was found (RFC 9211).
 func setCacheStatus(w http.ResponseWriter, e lookup.Entry[*knownNode]) {

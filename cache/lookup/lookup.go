@@ -76,6 +76,7 @@ type Cache[V any] struct {
 	seed      maphash.Seed
 	epoch     atomic.Uint64
 	forgotten [4096]atomic.Uint64
+	expired   atomic.Uint64 // the latest epoch at which all lifetimes were ended
 
 	background context.Context // ends at Close
 	stop       context.CancelFunc
@@ -154,7 +155,7 @@ func (c *Cache[V]) getSince(ctx context.Context, began time.Time, came uint64, k
 	} else {
 		filled, shared, err = c.flight.Do(ctx, key, work)
 	}
-	if shared && err == nil && filled.began < came && c.isForgotten(filled) {
+	if shared && err == nil && filled.began < came && c.isPast(filled) {
 		// It was forgotten while it was on its way to others. What is kept or under way now began after that.
 		return c.getSince(ctx, began, came, key, terms, load)
 	}
@@ -256,11 +257,18 @@ func (c *Cache[V]) ForgetKey(key string) {
 	}
 }
 
-func (c *Cache[V]) forget(slot uint16) {
+func (c *Cache[V]) forget(slot uint16) { c.mark(&c.forgotten[slot]) }
+
+// Expire ends the lifetime of all answers: the source is asked anew for each. Unlike what was forgotten, they are usable as
+// before, since nothing is known of them but that they may be wrong.
+func (c *Cache[V]) Expire() { c.mark(&c.expired) }
+
+// mark begins a new epoch and writes it down.
+func (c *Cache[V]) mark(epoch *atomic.Uint64) {
 	now := c.epoch.Add(1)
 	for {
-		last := c.forgotten[slot].Load()
-		if last >= now || c.forgotten[slot].CompareAndSwap(last, now) {
+		last := epoch.Load()
+		if last >= now || epoch.CompareAndSwap(last, now) {
 			return
 		}
 	}
@@ -275,9 +283,14 @@ func (c *Cache[V]) isForgotten(i *item[V]) bool {
 	return c.forgotten[i.key].Load() > i.began || c.forgotten[i.group].Load() > i.began
 }
 
+// isPast reports whether an answer was forgotten, or its lifetime ended, after the source was asked.
+func (c *Cache[V]) isPast(i *item[V]) bool {
+	return c.expired.Load() > i.began || c.isForgotten(i)
+}
+
 // remaining is how long an answer is fresh yet.
 func (c *Cache[V]) remaining(i *item[V], terms *Terms[V], now time.Time) time.Duration {
-	if c.isForgotten(i) {
+	if c.isPast(i) {
 		return 0
 	}
 	age := now.Sub(i.asked)
