@@ -27,13 +27,15 @@ traces: ## write what the scripts of real Ironics do into ipxe/testdata
 	rm -rf ipxe/testdata/[0-9]*
 	$(GO) test -tags integration -count=1 -timeout 40m ./integration/trace -args -update
 
-bench: ## boot scripts beside nginx, images beside nginx and varnish
+bench: ## boot scripts beside nginx, images beside nginx and varnish, a storm of machines
 	$(GO) run ./bench scripts
 	$(GO) run ./bench images
+	$(GO) run ./bench storm
 
 fuzz: ## each fuzzer for a little while
 	$(GO) test ./ipxe -run '^$$' -fuzz FuzzParseMAC -fuzztime 20s
 	$(GO) test ./ipxe -run '^$$' -fuzz FuzzToken -fuzztime 20s
+	$(GO) test ./ironic/notification -run '^$$' -fuzz FuzzDecode -fuzztime 20s
 	$(GO) test ./caddymodule -run '^$$' -fuzz FuzzClassify -fuzztime 20s
 	$(GO) test ./caddymodule/inventory -run '^$$' -fuzz FuzzDecode -fuzztime 20s
 	$(GO) test ./cache/disk -run '^$$' -fuzz FuzzRanges -fuzztime 20s

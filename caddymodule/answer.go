@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -31,13 +32,24 @@ const (
 	reasonDriver       = "driver"             // a driver that is not the node's
 	reasonNoNode       = "no_node"            // Ironic knows no such node or port
 	reasonUnavailable  = "ironic_unavailable" // Ironic cannot be asked
+	reasonSlow         = "ironic_slow"        // Ironic has not answered within answer_deadline
+	reasonQueue        = "ironic_queue"       // too many questions wait for Ironic already
+	reasonClientRate   = "client_rate"        // the client asks for too many nodes that are not known here
 	reasonBadAnswer    = "ironic_answer"      // Ironic's answer cannot be used
 	reasonReference    = "reference"          // an image reference that this edge cannot follow
 	reasonStale        = "stale"              // Ironic does not answer; this is what it said before
 	reasonStarting     = "starting"           // the store is not open yet
 	reasonBusy         = "busy"               // as many transfers as max_transfers allows are under way
-	reasonOrigin       = "origin"             // an image's origin does not deliver it
-	reasonAddress      = "address"            // an image reference leads where only the configuration may
+	reasonType         = "content_type"       // a body that is not JSON
+	reasonTooLarge     = "too_large"          // a body of more bytes than such a call can have
+	reasonLoop         = "loop"               // the node boots its agent over and over in vain
+
+	reasonLookupUnseen  = "lookup_unseen"  // a lookup of a node that got no script here lately
+	reasonLookupAddress = "lookup_address" // a lookup from another address than the script was fetched from
+	reasonLookupVersion = "lookup_version" // a lookup in an API version that shows an agent's token to anybody
+
+	reasonOrigin  = "origin"  // an image's origin does not deliver it
+	reasonAddress = "address" // an image reference leads where only the configuration may
 )
 
 // refusal is an answer that is none of what was asked for.
@@ -47,14 +59,53 @@ type refusal struct {
 	text   string // one clause for people, without secrets
 }
 
-// refuse answers a client with Ironic's own form of an error, which its clients read, and the reason code.
+// pauses are when a client is to come back after a 503, in whole seconds from least on, spread so that a rack does not
+// return as one. Whoever waits for an answer that is on its way comes back before that is too old (lateLife).
+var pauses = map[string]struct{ least, spread int }{
+	reasonUnavailable: {3, 5},
+	reasonSlow:        {1, 3},
+	reasonQueue:       {5, 10},
+	reasonClientRate:  {5, 10},
+	reasonStarting:    {1, 1},
+	reasonBusy:        {3, 5},
+	reasonOrigin:      {3, 5},
+}
+
+// longestWait bounds Retry-After: a firmware that waits shows nothing on its console.
+const longestWait = 30 * time.Second
+
+// retryAfter is the header of a 503: numeric, since iPXE takes a date for five seconds, at least one second, since it takes 0
+// for at once, and less than ipxe_timeout, in which iPXE counts the waiting.
+func (h *Handler) retryAfter(reason string, known time.Duration) string {
+	pause := pauses[reason]
+	spread := time.Duration(max(pause.spread, 1)) * time.Second
+	least := max(time.Duration(pause.least)*time.Second, min(known, longestWait-spread))
+	wait := least + rand.N(spread)
+	if limit := h.options.Timeout; limit > 0 {
+		wait = min(wait, limit/2)
+	}
+	return strconv.Itoa(int(max(wait, time.Second) / time.Second))
+}
+
+// refuse answers a client with Ironic's own form of an error, which its clients read, and the reason code. Every 503 says
+// when to come back.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
+	return h.refuseFor(w, r, f, 0)
+}
+
+// refuseFor is refuse where it is known how long a 503 holds good at least.
+func (h *Handler) refuseFor(w http.ResponseWriter, r *http.Request, f refusal, known time.Duration) error {
 	h.metrics.refusal(f.status, f.reason)
 	if c := h.logger.Check(zap.DebugLevel, "refused"); c != nil {
 		c.Write(zap.Int("status", f.status), zap.String("reason", f.reason), zap.String("path", r.URL.Path))
 	}
 	header := w.Header()
 	header.Set(reasonHeader, f.reason)
+	if f.status == http.StatusServiceUnavailable {
+		header.Set("Retry-After", h.retryAfter(f.reason, known))
+		// iPXE opens another when it comes back. Ten thousand machines that wait would hold half a gigabyte of ours.
+		header.Set("Connection", "close")
+	}
 	header.Set("Cache-Control", noStore)
 	body := errorBody(f)
 	header.Set("Content-Type", "application/json")
@@ -116,23 +167,18 @@ func (h *Handler) refuseLookup(w http.ResponseWriter, r *http.Request, key strin
 	switch {
 	case errors.Is(err, ironic.ErrNoNode):
 		if strings.HasPrefix(key, "mac ") {
-			if done, err := h.unknownMAC(w, r); done {
+			if done, err := h.unknownMAC(w, r, key); done {
 				return err
 			}
 		}
 		return h.refuse(w, r, refusal{http.StatusNotFound, reasonNoNode, "no node has the " + key})
 	case errors.Is(err, ironic.ErrBadAnswer):
-		h.logger.Error("Ironic's answer cannot be used", zap.String("key", key), zap.Error(err))
+		h.quiet.Error("Ironic's answer cannot be used", zap.String("key", key), zap.Error(err))
 		return h.explain(w, r, nil, refusal{http.StatusBadGateway, reasonBadAnswer, "Ironic's answer about the " + key + " cannot be used"})
 	}
-	h.logger.Warn("Ironic cannot be asked", zap.String("key", key), zap.Error(err))
-	return h.unavailable(w, r)
-}
-
-// unavailable tells a client to come back. iPXE does so by itself.
-func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Retry-After", retryAfter(time.Now()))
-	return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonUnavailable, "Ironic cannot be asked at the moment"})
+	h.quiet.Warn("Ironic cannot be asked", zap.String("key", key), zap.Error(err))
+	f, known := unasked(err)
+	return h.refuseFor(w, r, f, known)
 }
 
 // refuseNode answers when there is a node but no script or image for it.
@@ -143,11 +189,12 @@ func (h *Handler) refuseNode(w http.ResponseWriter, r *http.Request, node *ipxe.
 	case errors.As(err, &nothing):
 		return h.refuse(w, r, refusal{http.StatusNotFound, string(nothing.Reason), nothing.Text})
 	case errors.As(err, &refused):
-		h.logger.Warn("no script can be given", nodeField(node), zap.String("reason", string(refused.Reason)), zap.Error(err))
+		h.quiet.Warn("no script can be given", nodeField(node), zap.String("reason", string(refused.Reason)), zap.Error(err))
 		return h.explain(w, r, node, refusal{http.StatusBadGateway, string(refused.Reason), refused.Text})
 	}
-	h.logger.Warn("no script can be given now", nodeField(node), zap.Error(err))
-	return h.unavailable(w, r)
+	h.quiet.Warn("no script can be given now", nodeField(node), zap.Error(err))
+	f, known := unasked(err)
+	return h.refuseFor(w, r, f, known)
 }
 
 func nodeField(node *ipxe.Node) zap.Field {

@@ -21,7 +21,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 // UnmarshalCaddyfile reads the directive:
 //
 //	ironic_edge {
-//		ironic <url> {
+//		ironic <url> [<url>...] {
 //			auth none | http_basic <user> <password> | cloud <name> [<clouds.yaml>]
 //			ca_file     <file>
 //			client_cert <certificate file> <key file>
@@ -33,6 +33,12 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		node_ttl     <duration>
 //		negative_ttl <duration>
 //		answer_deadline <duration>
+//		client_rate <number>
+//		notifications amqp[s]://<user>:<placeholder>@<host>[:<port>][/<virtual host>] {
+//			exchange <name>
+//			topic    <name>
+//			ca_file  <file>
+//		}
 //		stale {
 //			local_boot <duration>
 //			agent      <duration>
@@ -60,6 +66,14 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		shadow      <percent>
 //		serve       edge|conductor
 //		compat      <release>
+//		lookup_guard   enforce|report|off
+//		lookup_window  <duration>
+//		lookup_address same|any
+//		loop {
+//			scripts <number>
+//			within  <duration>
+//		}
+//		loop_hold [on|off]
 //		store <directory> {
 //			max_size  <size>
 //			min_free  <size>
@@ -84,6 +98,9 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		}
 //		prefetch      inventory|<reference>...
 //		allow_origins <host>...
+//		boots [<number>] {
+//			file <path>
+//		}
 //	}
 //
 // deploy_kernel and its kin may be repeated for other architectures, image_map and mirror for other prefixes, registry
@@ -142,6 +159,10 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return duration(d, &h.NegativeTTL)
 	case "answer_deadline":
 		return duration(d, &h.AnswerDeadline)
+	case "client_rate":
+		return h.unmarshalClientRate(d)
+	case "notifications":
+		return h.unmarshalNotifications(d)
 	case "stale":
 		return h.unmarshalStale(d)
 	case "site":
@@ -169,6 +190,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return number(d, &h.Shadow)
 	case "serve":
 		return one(d, &h.Serve, "edge|conductor")
+	case "lookup_guard", "lookup_window", "lookup_address", "loop", "loop_hold":
+		return h.unmarshalAgent(d, option)
 	case "store":
 		return h.unmarshalStore(d)
 	case "prefetch":
@@ -183,16 +206,15 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return nil
 	case "compat":
 		return one(d, &h.Compat, "<release>")
+	case "boots":
+		return h.unmarshalBoots(d)
 	}
 	return d.Errf("unknown option %q; the options of %s are listed in docs/caddyfile.md", option, directive)
 }
 
 func (i *Ironic) unmarshal(d *caddyfile.Dispenser) error {
-	switch args := d.RemainingArgs(); {
-	case len(args) == 1 && args[0] != "":
-		i.URL = args[0]
-	case len(args) > 0:
-		return d.Errf("option ironic has %d values; write: ironic [<url>]", len(args))
+	if err := i.unmarshalURLs(d); err != nil {
+		return err
 	}
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {

@@ -110,11 +110,28 @@ func plain(p, escaped string) bool {
 }
 
 // looksLikeAPI reports whether a server that cleans paths, ignores case or takes extensions could read p as a path of
-// Ironic's API (/V1/nodes, //v1/nodes, /x/../v1/nodes, /v1.json).
+// Ironic's API (/V1/nodes, //v1/nodes, /x/../v1/nodes, /v1.json), which may also leave out the version (/nodes).
 func looksLikeAPI(p string) bool {
 	segment, _, _ := strings.Cut(strings.TrimLeft(path.Clean(strings.ReplaceAll(p, `\`, "/")), "/"), "/")
 	segment = strings.TrimLeft(segment, " .;")
-	return len(segment) >= 2 && (segment[0] == 'v' || segment[0] == 'V') && '0' <= segment[1] && segment[1] <= '9'
+	if len(segment) >= 2 && (segment[0] == 'v' || segment[0] == 'V') && '0' <= segment[1] && segment[1] <= '9' {
+		return true
+	}
+	if end := strings.IndexAny(segment, " .;"); end >= 0 {
+		segment = segment[:end]
+	}
+	return isResource(strings.ToLower(segment))
+}
+
+// isResource reports whether a name is that of a resource of Ironic's, which are found without /v1, too
+// (ironic/api/controllers/root.py: RootController._lookup; v1/__init__.py: Controller._subcontroller_map).
+func isResource(name string) bool {
+	switch name {
+	case "allocations", "chassis", "conductors", "continue_inspection", "deploy_templates", "drivers", "events", "heartbeat",
+		"inspection_rules", "lookup", "nodes", "portgroups", "ports", "runbooks", "shards", "volume":
+		return true
+	}
+	return false
 }
 
 func cutAround(s, prefix, suffix string) (string, bool) {

@@ -32,6 +32,7 @@ type config struct {
 	site      *sitePart
 
 	registries map[string]origin.Registry
+	boots      Boots
 }
 
 // optionError names the option, its value and the remedy. The value is the one that stands in the configuration: what
@@ -80,6 +81,9 @@ func (h *Handler) resolve() (*config, error) {
 		h.resolveStore(c),
 		h.resolveSite(c),
 		h.resolveShadow(c),
+		h.resolveAgent(),
+		h.resolveBoots(c),
+		h.resolveNotifications(c),
 	)
 }
 
@@ -149,6 +153,7 @@ func (h *Handler) resolveIronic(c *config) error {
 			errs = append(errs, optionError("ironic", i.URL, err, "give the URL of Ironic's API, such as http://127.0.0.1:6385"))
 		}
 	}
+	errs = append(errs, i.resolveURLs(c))
 	if (i.ClientCert == "") != (i.ClientKey == "") {
 		errs = append(errs, fmt.Errorf("%s: option client_cert: certificate and key belong together; write: client_cert <cert> <key>", directive))
 	}
@@ -170,6 +175,7 @@ func (h *Handler) resolveLifetimes(c *config) error {
 		Negative: cmp.Or(time.Duration(h.NegativeTTL), defaultNegativeTTL),
 		Patience: cmp.Or(time.Duration(h.AnswerDeadline), defaultDeadline),
 	}
+	c.terms.Late = max(c.terms.Value, lateLife)
 	const longest = time.Hour // beyond it a script would be one for a state long gone
 	var errs []error
 	for _, f := range []struct {
@@ -187,6 +193,7 @@ func (h *Handler) resolveLifetimes(c *config) error {
 	if h.AnswerDeadline < 0 {
 		errs = append(errs, negative("answer_deadline", h.AnswerDeadline))
 	}
+	errs = append(errs, h.resolveClientRate())
 	var err error
 	c.windows, err = h.Stale.resolve()
 	errs = append(errs, err)

@@ -9,23 +9,33 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/caddymodule/handover"
 )
 
 // countingWriter counts the bytes that a client got, and chooses how they get there.
 type countingWriter struct {
 	http.ResponseWriter
-	request *http.Request // nil: they go as they come
-	n       int64
-	failed  bool
+	request  *http.Request // nil: they go as they come
+	n        atomic.Int64
+	failed   bool
+	transfer *boots.Transfer // which looks at n
+}
+
+// WriteHeader tells the transfer what the answer holds.
+func (w *countingWriter) WriteHeader(status int) {
+	header := w.Header()
+	w.transfer.Begin(status, header.Get("Content-Length"), header.Get("Content-Range"))
+	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *countingWriter) Write(p []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(p)
-	w.n += int64(n)
+	w.n.Add(int64(n))
 	return n, err
 }
 
@@ -48,8 +58,56 @@ func (w *countingWriter) ReadFrom(r io.Reader) (int64, error) {
 		return w.copySmall(r, limit)
 	}
 	defer w.largerPieces(r)()
-	n, err := io.Copy(w.ResponseWriter, r)
-	w.n += n
+	counted := countingReader{r, &w.n, 0}
+	n, err := io.Copy(w.ResponseWriter, counted.limited())
+	w.n.Add(n - counted.n) // what was read and could not be written
+	return n, err
+}
+
+// countingReader counts bytes on their way, so that a transfer is seen to move before its end.
+type countingReader struct {
+	io.Reader
+	sent *atomic.Int64
+	n    int64
+}
+
+// limited returns a reader that counts, in the form in which sendfile looks for files: below limits.
+func (c *countingReader) limited() io.Reader {
+	l, ok := c.Reader.(*io.LimitedReader)
+	if !ok {
+		return c
+	}
+	c.Reader = l.R
+	if file, ok := l.R.(handover.FileSender); ok {
+		return &io.LimitedReader{R: &countingFile{c, file}, N: l.N}
+	}
+	return &io.LimitedReader{R: c, N: l.N}
+}
+
+func (c *countingReader) add(n int64) {
+	c.n += n
+	c.sent.Add(n)
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.add(int64(n))
+	return n, err
+}
+
+// countingFile counts what is sent from a file.
+type countingFile struct {
+	*countingReader
+	file handover.FileSender
+}
+
+// countedPiece is how much is sent at most before it is counted.
+const countedPiece = 1 << 20
+
+// SendFile sends a piece.
+func (c *countingFile) SendFile(connection io.ReaderFrom, limit int64) (int64, error) {
+	n, err := c.file.SendFile(connection, min(limit, countedPiece))
+	c.add(n)
 	return n, err
 }
 

@@ -149,3 +149,6 @@ func (e *edge) get(t *testing.T, target string, header ...string) answer {
 	t.Helper()
 	return e.ask(t, http.MethodGet, target, header...)
 }
+
+// testServer stands for a server that runs elsewhere in this process.
+func testServer(url string) *httptest.Server { return &httptest.Server{URL: url} }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/ipxe"
@@ -34,6 +35,7 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 			return h.refuseLookup(w, r, key, err)
 		}
 		node = entry.Value.node
+		defer h.renew(r, route.subject, time.Now())
 	}
 	location, err := h.imageURL(node, route.label)
 	if err != nil {

@@ -44,9 +44,15 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) add(h *Handler) error {
 	for _, other := range a.handlers {
 		if h.storage != nil && h.storage == other.storage && h.storeOptions != other.storeOptions {
-			return optionError("store", h.Store.Directory, errors.New("is the store of two sites that differ in max_size, min_free, block or parallel"),
+			return optionError("store", h.Store.Directory, errors.New("is the store of two sites that differ in max_size, min_free, block, parallel or line_rate"),
 				"write the same in both, or give them directories of their own")
 		}
+		if h.site == other.site && h.notifications != nil && other.notifications != nil && *h.notifications != *other.notifications {
+			return fmt.Errorf("%s: option notifications differs between two sites that have the same Ironic; write the same in both", directive)
+		}
+	}
+	if err := h.checkBoots(a.handlers); err != nil {
+		return err
 	}
 	if err := h.checkSite(a.handlers); err != nil {
 		return err
@@ -61,9 +67,13 @@ func (a *App) Start() error {
 		if err := h.startStore(a.ctx.Slogger()); err != nil {
 			return err
 		}
+		if err := h.startBoots(); err != nil {
+			return err
+		}
 	}
 	for _, h := range a.handlers {
 		h.startRoster()
+		h.site.feed.use(h)
 		h.startPrefetch(a.ctx)
 	}
 	app, err := a.ctx.AppIfConfigured("http")

@@ -27,12 +27,17 @@ type metrics struct {
 	callTimes *prometheus.HistogramVec
 	images    *prometheus.CounterVec
 	bytes     *prometheus.CounterVec
-	prefetch  *prometheus.GaugeVec
 	shadows   *prometheus.CounterVec
+	up        *prometheus.GaugeVec
 	stores    *storeCollector
 	readings  *prometheus.CounterVec
 	siteCalls *prometheus.CounterVec
 	sites     *siteCollector
+	agentMetrics
+	boots *bootMetrics
+
+	notifications *prometheus.CounterVec
+	brokers       *prometheus.GaugeVec
 }
 
 const namespace = "ironic_edge"
@@ -49,12 +54,19 @@ var collectors = &metrics{
 	calls:    counter("ironic_calls_total", "Calls to Ironic's API, by resource and outcome.", "resource", "outcome"),
 	callTimes: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "ironic_call_duration_seconds",
 		Help: "How long calls to Ironic's API took.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"resource"}),
-	images: counter("images_total", "Image requests, by label and outcome.", "label", "outcome"),
-	bytes:  counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
-	prefetch: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "prefetch_images",
-		Help: "Images that are wanted in the store, and that are there."}, []string{"state"}),
-	shadows:  counter("shadow_total", "Scripts compared with the conductor's, by result.", "result"),
-	stores:   newStoreCollector(),
+	images:       counter("images_total", "Image requests, by label and outcome.", "label", "outcome"),
+	bytes:        counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
+	shadows:      counter("shadow_total", "Scripts compared with the conductor's, by result.", "result"),
+	stores:       newStoreCollector(),
+	agentMetrics: newAgentMetrics(),
+	boots:        newBootMetrics(),
+	up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "ironic_up",
+		Help: "Whether Ironic is asked for nodes: 0 while it is taken for down."}, []string{"ironic"}),
+
+	notifications: counter("notifications_total", "Notifications from Ironic, by what they are about and what came of them.", "object", "outcome"),
+	brokers: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "notification_brokers",
+		Help: "Brokers from which notifications are wanted, and those that are connected."}, []string{"state"}),
+
 	readings: counter("inventory_readings_total", "Readings of a site's nodes, by kind and outcome.", "kind", "outcome"),
 	siteCalls: counter("inventory_calls_total", "Calls to Ironic's API that read a site's nodes, by resource."+
 		" They are among ironic_calls_total, too.", "resource"),
@@ -64,7 +76,7 @@ var collectors = &metrics{
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.prefetch, m.shadows, m.stores, m.readings, m.siteCalls, m.sites} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.up, m.stores, m.guards, m.lookupReplays, m.loops, m.boots, m.readings, m.siteCalls, m.sites, m.notifications, m.brokers} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

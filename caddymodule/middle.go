@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -82,9 +81,8 @@ func (m *middles) end(r *http.Request, route route) {
 
 // clientHost is the address of a client, without its port.
 func clientHost(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+	if address := clientAddress(r); address.IsValid() {
+		return address.String()
 	}
-	return host
+	return r.RemoteAddr
 }

@@ -145,7 +145,7 @@ func (h *Handler) serveMirror(w http.ResponseWriter, r *http.Request, m *mirror,
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return h.change(w, r, m, target, store, next)
 	}
-	return h.serveTarget(w, r, target, "mirror")
+	return h.serveTarget(w, r, target, imageLabelMirror)
 }
 
 // target is what a request's URL names.

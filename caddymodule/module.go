@@ -14,13 +14,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/ironic-edge/ironic-edge/cache/disk"
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/cache/origin"
 	_ "github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper
 	"github.com/ironic-edge/ironic-edge/caddymodule/inventory"
+	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
+	"github.com/ironic-edge/ironic-edge/ironic/notification"
 )
 
 func init() {
@@ -61,14 +62,23 @@ type Handler struct {
 	// The same for "no such node". Default: 2s.
 	NegativeTTL caddy.Duration `json:"negative_ttl,omitempty"`
 
+	// Where to hear from Ironic itself that something changed, so that it is seen at once. While the broker cannot be
+	// reached node_ttl and negative_ttl are their defaults at most. Default: nowhere.
+	Notifications *Notifications `json:"notifications,omitempty"`
+
 	// For how long what Ironic said last is used while it does not answer, by what a node would be given.
 	Stale *Stale `json:"stale,omitempty"`
 
-	// How long Ironic's answer is waited for where an older one could be used. Default: 800ms.
+	// How long a node's request waits for Ironic's answer. After that it gets what Ironic said before, if that may be used,
+	// or 503 with Retry-After, while Ironic is asked on, for as long as its timeout allows. Default: 2s.
 	AnswerDeadline caddy.Duration `json:"answer_deadline,omitempty"`
 
 	// The part of Ironic's nodes that is listed beforehand. Default: none; each node is asked for when it boots.
 	Site *Site `json:"site,omitempty"`
+
+	// How many nodes one client's address may ask for in a second that are not known here, so that Ironic has to be asked;
+	// five times as many at once. The others get 503 with Retry-After. Raise it where many nodes share an address. Default: 20.
+	ClientRate int `json:"client_rate,omitempty"`
 
 	// The agent's kernel by CPU architecture (properties.cpu_arch), under the empty name the one for all others; for
 	// nodes whose driver_info names none. Each kernel needs a ramdisk.
@@ -146,6 +156,29 @@ type Handler struct {
 	// The Ironic release whose behaviour is followed where releases differ, such as 21.4. Default: the newest.
 	Compat string `json:"compat,omitempty"`
 
+	// What becomes of a lookup, by which an agent learns its token, that does not belong to a boot through this edge:
+	// "enforce" refuses it, "report" relays it with a warning in the log, "off" relays it. It belongs to a boot if the
+	// agent's script of that node was fetched within lookup_window, from where lookup_address says; if it did, Ironic is
+	// asked for that node only. For as long as lookup_window after the start of the edge, lookups of nodes that it has
+	// not seen are let through, and always those of nodes whose boot interface does not use iPXE. Default: enforce.
+	LookupGuard string `json:"lookup_guard,omitempty"`
+
+	// How long after a script of the agent, or a call of the agent that Ironic took, a lookup belongs to the same boot.
+	// Default: 30m, after which Ironic gives a boot up ([conductor]deploy_callback_timeout).
+	LookupWindow caddy.Duration `json:"lookup_window,omitempty"`
+
+	// From where: "same" is the address that fetched the script; "any" is for racks in which the ramdisk gets another
+	// address than the firmware had. Default: same.
+	LookupAddress string `json:"lookup_address,omitempty"`
+
+	// When a node that boots its agent over and over, without a call of the agent, is reported as a loop.
+	Loop *Loop `json:"loop,omitempty"`
+
+	// Give a node that loops a script that says so on the console, boots nothing, and asks again each minute.
+	LoopHold bool `json:"loop_hold,omitempty"`
+	// What is remembered of the boots of this site's machines. Default: the last 2000, in memory.
+	Boots *Boots `json:"boots,omitempty"`
+
 	// What Provision made of the fields above.
 	options    ipxe.Options
 	terms      lookup.Terms[*knownNode] // for scripts
@@ -163,15 +196,23 @@ type Handler struct {
 	conductor  string
 	shadows    chan struct{} // slots
 	logger     *zap.Logger
+	quiet      *zap.Logger // for what clients can cause
 	metrics    *metrics
 
+	lookupWindow time.Duration
+	loopLimit    seen.Limit
+	bootOptions  Boots
+	emitNow      func(emission)
+
 	storage      *storage // shared with other generations of the configuration; nil: there is none
-	storeOptions disk.Options
+	storeOptions storeOptions
 	maxTransfers int
 	pace         int64
 	images       *origin.Client
 	mirrors      []*mirror
 	prefetchRefs []string
+
+	notifications *notification.Config // nil: there are none
 
 	requests atomic.Int64 // under way, and prefetch
 	cleaned  atomic.Bool  // by Caddy
@@ -182,6 +223,8 @@ type Handler struct {
 type Ironic struct {
 	// The API's URL, with or without /v1. May be left out with auth "cloud": Keystone's catalogue then says where Ironic is.
 	URL string `json:"url,omitempty"`
+	// Further URLs of the same Ironic's API. Each is asked when those before it refuse, do not answer, or answer with 5xx.
+	URLs []string `json:"urls,omitempty"`
 	// How to authenticate: "none" (default), "http_basic" or "cloud".
 	Auth string `json:"auth,omitempty"`
 	// The user for http_basic.
@@ -200,7 +243,8 @@ type Ironic struct {
 	// PEM files with the certificate and key by which this edge proves who it is.
 	ClientCert string `json:"client_cert,omitempty"`
 	ClientKey  string `json:"client_key,omitempty"`
-	// How long one call may take. Default: 5s.
+	// How long one call may take, with all its attempts at all URLs. An API that takes longer never gives an answer,
+	// whatever answer_deadline is. Default: 5s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
@@ -212,6 +256,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration and prepares what requests need. It does not contact Ironic.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
+	h.quiet = quiet(h.logger)
 	config, err := h.resolve()
 	if err != nil {
 		return err
@@ -233,11 +278,15 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.client, err = ironic.New(ctx, config.ironic); err != nil {
 		return explainIronic(err)
 	}
-	h.shadows = make(chan struct{}, shadowSlots)
-	if err := h.newOrigins(config); err != nil {
+	h.bootOptions = config.boots
+	if h.emitNow, err = newEmitter(ctx); err != nil {
 		return err
 	}
+	h.shadows = make(chan struct{}, shadowSlots)
 	if err := h.acquireStore(config); err != nil {
+		return err
+	}
+	if err := h.newOrigins(config); err != nil {
 		return err
 	}
 	if err := h.acquireSite(config); err != nil {
@@ -254,8 +303,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // as a new one runs, and lets its requests run on. Caddy calls it after a failed Provision, too.
 func (h *Handler) Cleanup() error {
 	h.cleaned.Store(true)
+	h.stopBoots()
 	if h.storage != nil {
-		h.storage.unlimit(h)
+		h.storage.left(h)
+	}
+	if h.site != nil {
+		h.site.feed.leave(h)
 	}
 	if h.requests.Load() > 0 {
 		return nil
@@ -289,7 +342,12 @@ const (
 	defaultNodeTTL     = 5 * time.Second
 	defaultNegativeTTL = 2 * time.Second
 	defaultTimeout     = 5 * time.Second
-	defaultDeadline    = 800 * time.Millisecond
+	// Two calls of some 100 ms each, and for the first request those for a token and the API's versions before them. iPXE
+	// would wait for two minutes, UEFI's own client for five seconds.
+	defaultDeadline = 2 * time.Second
+	// lateLife is for how long an answer is good that came after answer_deadline: whoever asked comes back for it within
+	// three seconds (pauses).
+	lateLife = 5 * time.Second
 )
 
 // nodeSource finds nodes in Ironic.

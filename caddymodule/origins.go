@@ -74,14 +74,14 @@ func registryURL(host string, r origin.Registry) string {
 func (h *Handler) newOrigins(c *config) error {
 	var err error
 	if h.images, err = origin.New(origin.Config{UserAgent: userAgent, Loop: loopWord, Allow: c.allow, Named: h.namedOrigins(c), AnyFirst: true,
-		DialTimeout: originDial, TLSTimeout: originDial, HeaderTimeout: originHeader, LineRate: c.store.LineRate,
+		DialTimeout: originDial, TLSTimeout: originDial, HeaderTimeout: originHeader, Line: h.line(),
 		RefuseHTML: true, ProxyFromEnvironment: true, Registries: c.registries}); err != nil {
 		return explainOrigin(err)
 	}
 	h.origin = h.images.HTTPClient()
 	for _, m := range h.mirrors {
 		allow := append([]string{m.origin}, c.allow...)
-		if m.client, err = origin.New(origin.Config{UserAgent: userAgent, Allow: allow, CAFile: m.caFile, LineRate: c.store.LineRate,
+		if m.client, err = origin.New(origin.Config{UserAgent: userAgent, Allow: allow, CAFile: m.caFile, Line: h.line(),
 			ProxyFromEnvironment: true, Encoded: true}); err != nil {
 			return explainOrigin(err)
 		}

@@ -136,11 +136,10 @@ func (h *Handler) prefetchAll(ctx context.Context, targets map[string]*shared.Ta
 	if store == nil {
 		return len(targets)
 	}
-	h.metrics.prefetch.WithLabelValues("wanted").Set(float64(len(targets)))
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	slots := make(chan struct{}, prefetchers)
-	failed, there := 0, 0
+	failed := 0
 	for _, key := range slices.Sorted(maps.Keys(targets)) {
 		target := targets[key]
 		slots <- struct{}{}
@@ -150,20 +149,15 @@ func (h *Handler) prefetchAll(ctx context.Context, targets map[string]*shared.Ta
 		group.Go(func() {
 			defer func() { <-slots }()
 			err := h.prefetchOne(ctx, store, target, known)
+			h.storage.arrived(h, key, err == nil)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
+			if done[key] = err == nil; err != nil {
 				failed++
-				done[key] = false
-				return
 			}
-			there++
-			done[key] = true
-			h.metrics.prefetch.WithLabelValues("there").Set(float64(there))
 		})
 	}
 	group.Wait()
-	h.metrics.prefetch.WithLabelValues("there").Set(float64(there))
 	return failed
 }
 

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -40,14 +42,19 @@ func load(t *testing.T, caddyfile string) error {
 	return caddy.Load(adapted, true)
 }
 
+// freeAddress returns an address that a server can listen at. It is below the ports that the kernel gives to connections
+// and to who asks for any: one of those may be another's before the server has begun.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(12_000 + rand.N(20_000))
+		if l, err := net.Listen("tcp", ":"+port); err == nil {
+			defer l.Close()
+			return "127.0.0.1:" + port
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // TestReloadUnderLoad reloads good and bad configurations while clients ask, and wants every request answered, the

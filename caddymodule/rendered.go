@@ -22,7 +22,10 @@ type knownNode struct {
 type rendered struct {
 	handler   *Handler // of the configuration that made it
 	base, api string
+	kind      string
+	reason    string
 	text      []byte
+	agent     bool
 	id        int // where the request id stands in text, or -1
 	count     prometheus.Counter
 }

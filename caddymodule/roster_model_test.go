@@ -47,6 +47,7 @@ type day struct {
 	owners map[string]*past // by address
 	closed map[string]time.Time
 	kernel int
+	mended time.Time // when the line was
 	served map[string]int
 }
 
@@ -109,6 +110,7 @@ func (d *day) happen(t *testing.T) {
 		}
 	case what < 37:
 		d.line.cut.Store(!d.line.cut.Load())
+		d.mended = time.Now()
 	case what < 39:
 		if d.random.IntN(2) == 0 {
 			d.stop(t)
@@ -126,6 +128,9 @@ func (d *day) happen(t *testing.T) {
 	}
 	d.look()
 }
+
+// down reports whether Ironic is gone, or may be taken for gone: it is looked for it every half a minute at least.
+func (d *day) down() bool { return d.line.cut.Load() || time.Since(d.mended) < 45*time.Second }
 
 // movePort has an address change its node, or go, or come back.
 func (d *day) movePort() {
@@ -159,7 +164,7 @@ func (d *day) boot(t *testing.T) {
 	case err == nil:
 		how = "fresh"
 		from = from.Add(-defaultNodeTTL)
-	case e.Usable && d.line.cut.Load() && outage(err):
+	case e.Usable && d.down() && outage(err):
 		how = "stale"
 		from = from.Add(-24 * time.Hour)
 		if state := e.Value.node.ProvisionState; state != ipxe.Active && state != ipxe.Available {
@@ -170,7 +175,7 @@ func (d *day) boot(t *testing.T) {
 		}
 	default:
 		how = "refused"
-		if !d.line.cut.Load() {
+		if !d.down() {
 			t.Errorf("%v: %s: %v, while Ironic answers", now, key, err)
 		}
 	}

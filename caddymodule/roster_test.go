@@ -78,12 +78,12 @@ func (r *rack) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nodes, err := lookup.New(lookup.Config[*knownNode]{Group: func(n *knownNode) string { return n.node.UUID },
-		Negative: func(err error) bool { return errors.Is(err, ironic.ErrNoNode) }, MaxEntries: maxNodes})
+	site, err := newSite("http://ironic.test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.h = &Handler{client: client, site: &site{nodes: nodes}, logger: r.log, metrics: collectors, windows: defaultWindows,
+	site.client.Store(client)
+	r.h = &Handler{client: client, site: site, logger: r.log, metrics: collectors, windows: defaultWindows,
 		terms: lookup.Terms[*knownNode]{Value: defaultNodeTTL, Negative: defaultNegativeTTL, Patience: defaultDeadline}}
 	r.h.terms.Usable = r.h.usable
 	r.h.acquireRoster(&r.part)
@@ -94,7 +94,7 @@ func (r *rack) start(t *testing.T) {
 func (r *rack) stop(t *testing.T) {
 	t.Helper()
 	r.h.releaseRoster()
-	if err := errors.Join(r.h.site.nodes.Close(), r.h.client.Close()); err != nil {
+	if err := errors.Join(r.h.site.Destruct(), r.h.client.Close()); err != nil {
 		t.Error(err)
 	}
 }
@@ -273,9 +273,9 @@ func TestSiteClosedWindow(t *testing.T) {
 	})
 }
 
-// TestStormIsBounded has a thousand machines ask at once about facts that are older than node_ttl, and more while the answers
+// TestSiteStormIsBounded has a thousand machines ask at once about facts that are older than node_ttl, and more while the answers
 // are under way.
-func TestStormIsBounded(t *testing.T) {
+func TestSiteStormIsBounded(t *testing.T) {
 	const machines = 1000
 	nodes := make([]ironictest.Node, machines)
 	for i := range nodes {
@@ -319,8 +319,8 @@ func TestStormIsBounded(t *testing.T) {
 	})
 }
 
-// TestStormWhileIronicIsGone is the same during an outage: every machine is answered in time, at a bounded price.
-func TestStormWhileIronicIsGone(t *testing.T) {
+// TestSiteStormWhileIronicIsGone is the same during an outage: every machine is answered in time, at a bounded price.
+func TestSiteStormWhileIronicIsGone(t *testing.T) {
 	inRack(t, sitePart{}, func(t *testing.T, r *rack) {
 		later(time.Minute)
 		r.line.delay.Store(int64(time.Hour))
@@ -343,8 +343,8 @@ func TestStormWhileIronicIsGone(t *testing.T) {
 	})
 }
 
-// TestInsistenceIsBounded has machines for which nothing old will do ask again and again during an outage.
-func TestInsistenceIsBounded(t *testing.T) {
+// TestSiteInsistenceIsBounded has machines for which nothing old will do ask again and again during an outage.
+func TestSiteInsistenceIsBounded(t *testing.T) {
 	inRack(t, sitePart{}, func(t *testing.T, r *rack) {
 		later(time.Minute)
 		r.line.cut.Store(true)

@@ -11,11 +11,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
+	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
@@ -25,13 +26,17 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	if bad != nil {
 		return h.refuse(w, r, *bad)
 	}
+	asked := scriptAsked(r, key)
+	defer h.scriptAnswered(w, r, &asked)
 	entry, err := h.node(r.Context(), key, &h.terms)
 	setCacheStatus(w, entry)
+	asked.Cache = entry.Status.Label()
 	stale := err != nil && entry.Usable && outage(err)
 	if err != nil && !stale {
 		return h.refuseLookup(w, r, key, err)
 	}
 	known := entry.Value
+	scriptFor(&asked, known.node)
 	if route.way == wayPassthru && known.node.Driver != route.subject {
 		return h.refuse(w, r, refusal{http.StatusNotFound, reasonDriver, "the node has another driver"})
 	}
@@ -40,19 +45,33 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	}
 	h.shadow(known.node)
 	if h.Serve == "conductor" {
-		return h.serveConductor(w, r, known.node)
+		asked.Kind = boots.KindConductor
+		return h.serveConductor(w, r, key, known.node)
 	}
 	boot := h.boot(r)
+	asked.RequestID = boot.RequestID
 	if text := known.rendered.Load(); !stale && text.fits(h, &boot) {
+		if text.agent {
+			if held, err := h.agentBoots(w, r, key, known.node); held {
+				return err
+			}
+		}
+		asked.Kind, asked.Reason = text.kind, text.reason
 		return h.writeRendered(w, r, text, boot.RequestID)
 	}
 	script, err := h.selectScript(r.Context(), known.node, &boot)
 	if err != nil {
 		return h.refuseNode(w, r, known.node, err)
 	}
+	if script.Kind == ipxe.KindDeploy {
+		if held, err := h.agentBoots(w, r, key, known.node); held {
+			return err
+		}
+	}
 	if stale {
 		script = script.Stale(entry.Age)
 	}
+	asked.Kind, asked.Reason = string(script.Kind), string(script.Reason)
 	return h.render(w, r, known, &script, &boot)
 }
 
@@ -93,8 +112,8 @@ func scriptKey(r *http.Request, route route) (string, *refusal) {
 func macKey(mac ipxe.MAC) string { return "mac " + string(mac) }
 func uuidKey(uuid string) string { return "uuid " + strings.ToLower(uuid) }
 
-// load asks Ironic for the node behind a key.
-func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
+// load asks Ironic for a node, for a client.
+func (h *Handler) load(ctx context.Context, key, client string) (*knownNode, error) {
 	ctx, span := startSpan(ctx, "ironic-edge resolve node")
 	defer span.End()
 	kind, name, _ := strings.Cut(key, " ")
@@ -102,16 +121,18 @@ func (h *Handler) load(ctx context.Context, key string) (*knownNode, error) {
 	if kind == "mac" {
 		mac, uuid = name, ""
 	}
-	node, err := h.askIronic(ctx, mac, uuid)
+	node, err := h.askIronic(ctx, key, mac, uuid, client)
 	if err != nil {
 		return nil, err
 	}
+	h.site.boots.State(node.UUID, string(node.ProvisionState))
 	return &knownNode{node: node}, nil
 }
 
 // node finds a node in the cache or in Ironic.
 func (h *Handler) node(ctx context.Context, key string, terms *lookup.Terms[*knownNode]) (lookup.Entry[*knownNode], error) {
-	entry, err := h.site.nodes.Get(ctx, key, terms, h.load)
+	client := clientOf(ctx) // the work must not look into the request, which goes on beside it
+	entry, err := h.site.nodes.Get(ctx, key, h.site.feed.terms(h, terms), func(ctx context.Context, key string) (*knownNode, error) { return h.load(ctx, key, client) })
 	h.metrics.lookup(entry.Status)
 	return entry, err
 }
@@ -176,11 +197,12 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, known *knownNod
 	}
 	if script.Kind == ipxe.KindExplain {
 		w.Header().Set(reasonHeader, string(script.Reason))
-		h.logger.Warn("node in a provision state that this release does not know",
+		h.quiet.Warn("node in a provision state that this release does not know",
 			zap.String("node", known.node.UUID), zap.String("provision_state", string(known.node.ProvisionState)))
 	} else if boot.Secrets == nil && !script.IsStale() {
-		known.rendered.Store(&rendered{handler: h, base: boot.BaseURL, api: boot.APIURL, text: text,
-			id: bytes.Index(text, []byte(boot.RequestID)), count: h.metrics.script(script.Kind, script.Reason)})
+		known.rendered.Store(&rendered{handler: h, kind: string(script.Kind), reason: string(script.Reason), base: boot.BaseURL, api: boot.APIURL, text: text,
+			agent: script.Kind == ipxe.KindDeploy,
+			id:    bytes.Index(text, []byte(boot.RequestID)), count: h.metrics.script(script.Kind, script.Reason)})
 	}
 	h.metrics.script(script.Kind, script.Reason).Inc()
 	return h.writeScript(w, r, text)
@@ -206,7 +228,7 @@ const (
 )
 
 // unknownMAC is the operator's choice for a MAC without a node. It reports whether that is a script.
-func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request) (bool, error) {
+func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request, key string) (bool, error) {
 	known, boot := &knownNode{node: &ipxe.Node{UUID: ipxe.UnknownUUID}}, h.boot(r)
 	switch h.UnknownMAC {
 	case "local":
@@ -217,13 +239,8 @@ func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request) (bool, erro
 		if err != nil {
 			return true, h.refuseNode(w, r, known.node, err)
 		}
+		h.site.strangers.Script(seen.Fetch{MAC: strings.TrimPrefix(key, "mac "), From: clientAddress(r)}, seen.Limit{})
 		return true, h.render(w, r, known, &script, &boot)
 	}
 	return false, nil
-}
-
-// retryAfter is how many seconds a client waits that is told to come back: numeric, since iPXE takes a date for five
-// seconds, and spread, so that a rack does not return as one.
-func retryAfter(now time.Time) string {
-	return strconv.Itoa(3 + int(now.UnixNano()/1000%5))
 }

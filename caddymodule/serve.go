@@ -21,6 +21,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	switch route.way {
 	case wayNext:
 		if m := h.mirrorOf(r.URL.Path); m != nil {
+			defer h.imageAnswered(w, r, imageLabelMirror)
 			return h.serveMirror(w, r, m, next)
 		}
 		return next.ServeHTTP(w, r)
@@ -39,7 +40,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case wayMAC, wayUUID, wayPassthru:
 		return h.serveScript(w, r, route)
 	case wayImage:
+		defer h.imageAnswered(w, r, route.label)
 		return h.serveImage(w, r, route)
 	}
-	return h.passAgent(w, r, route, next)
+	answer := &statusWriter{ResponseWriter: w}
+	defer h.agentAnswered(answer, r, route)
+	return h.passAgent(answer, r, route, next)
 }

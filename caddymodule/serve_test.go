@@ -246,11 +246,15 @@ func TestCacheStatusAndCalls(t *testing.T) {
 func TestAgentMakesStale(t *testing.T) {
 	t.Parallel()
 	for name, call := range map[string]func(t *testing.T, e *edge){
-		"heartbeat": func(t *testing.T, e *edge) { e.ask(t, http.MethodPost, "/v1/heartbeat/"+nodeUUID(2)) },
+		"heartbeat": func(t *testing.T, e *edge) {
+			e.ask(t, http.MethodPost, "/v1/heartbeat/"+nodeUUID(2), "Content-Type", "application/json")
+		},
 		"lookup by address": func(t *testing.T, e *edge) {
 			e.get(t, "/v1/lookup?addresses=52:54:00:17:00:02,52:54:00:00:00:00", "X-OpenStack-Ironic-API-Version", "1.68")
 		},
-		"lookup by uuid": func(t *testing.T, e *edge) { e.get(t, "/v1/lookup?node_uuid="+nodeUUID(2)) },
+		"lookup by uuid": func(t *testing.T, e *edge) {
+			e.get(t, "/v1/lookup?node_uuid="+nodeUUID(2), "X-OpenStack-Ironic-API-Version", "1.68")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

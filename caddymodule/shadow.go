@@ -70,13 +70,19 @@ func (h *Handler) conductorScript(ctx context.Context, uuid string) ([]byte, err
 }
 
 // serveConductor gives a node the conductor's own script, as it is.
-func (h *Handler) serveConductor(w http.ResponseWriter, r *http.Request, node *ipxe.Node) error {
+func (h *Handler) serveConductor(w http.ResponseWriter, r *http.Request, key string, node *ipxe.Node) error {
 	text, err := h.conductorScript(r.Context(), node.UUID)
 	switch {
 	case err != nil:
 		return h.refuseNode(w, r, node, err)
 	case text == nil:
 		return h.refuse(w, r, refusal{http.StatusNotFound, string(ipxe.ReasonState), "the conductor has no script for the node"})
+	}
+	// Where we have no script, this one may be the agent's all the same.
+	if script, err := ipxe.Select(node, h.boot(r), &h.options); err != nil || script.Kind == ipxe.KindDeploy {
+		if held, err := h.agentBoots(w, r, key, node); held {
+			return err
+		}
 	}
 	h.metrics.scripts.WithLabelValues("conductor", string(ipxe.ReasonState)).Inc()
 	return h.writeScript(w, r, text)

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -107,7 +108,8 @@ func (h *Handler) resolveSite(c *config) error {
 	case s.file != "" && s.file != snapshotOff && !filepath.IsAbs(s.file):
 		return optionError("site snapshot", h.Site.Snapshot, errors.New("is not an absolute path"), "give one such as /var/lib/caddy/site.json, or: off")
 	}
-	sum := sha256.Sum256([]byte(siteKey(c) + "\x00" + s.scope.String()))
+	key, _ := siteKey(c)
+	sum := sha256.Sum256([]byte(key + "\x00" + s.scope.String()))
 	s.identity = hex.EncodeToString(sum[:8])
 	switch s.file {
 	case "":
@@ -134,16 +136,19 @@ func (h *Handler) checkSite(others []*Handler) error {
 	return nil
 }
 
-// askIronic asks Ironic for a node: alone, or with others of the site at once.
-func (h *Handler) askIronic(ctx context.Context, mac, uuid string) (*ipxe.Node, error) {
+// askIronic asks Ironic for a node, for a client: alone, or with others of the site at once.
+func (h *Handler) askIronic(ctx context.Context, key, mac, uuid, client string) (*ipxe.Node, error) {
 	if h.roster == nil {
-		return h.askAlone(ctx, mac, uuid)
+		return h.askAlone(ctx, key, mac, uuid, client)
 	}
 	if node, answered, err := h.roster.Confirm(ctx, mac, uuid); answered {
 		return node, err
 	}
+	if h.roster.Knows(mac, uuid) {
+		client = "" // it costs a client nothing to ask for what is known
+	}
 	asked, began := time.Now(), h.site.nodes.Epoch()
-	node, err := h.askAlone(ctx, mac, uuid)
+	node, err := h.askAlone(ctx, key, mac, uuid, client)
 	switch {
 	case err == nil:
 		h.roster.Learn(mac, node, asked, began)
@@ -153,11 +158,19 @@ func (h *Handler) askIronic(ctx context.Context, mac, uuid string) (*ipxe.Node, 
 	return node, err
 }
 
-func (h *Handler) askAlone(ctx context.Context, mac, uuid string) (*ipxe.Node, error) {
-	if mac != "" {
-		return h.client.NodeByMAC(ctx, mac)
+func (h *Handler) askAlone(ctx context.Context, key, mac, uuid, client string) (node *ipxe.Node, err error) {
+	if client != "" && !h.site.rates.admit(client, cmp.Or(h.ClientRate, defaultClientRate)) {
+		return nil, errClientRate
 	}
-	return h.client.NodeByUUID(ctx, uuid)
+	err = h.site.gate.ask(ctx, key, func(ctx context.Context) (err error) {
+		if mac != "" {
+			node, err = h.client.NodeByMAC(ctx, mac)
+		} else {
+			node, err = h.client.NodeByUUID(ctx, uuid)
+		}
+		return err
+	})
+	return node, err
 }
 
 // siteNodes returns the nodes that images are prefetched for: those of the site, or all. Their inventory is waited for a

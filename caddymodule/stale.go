@@ -11,9 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
-	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/ipxe"
-	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
 // Stale is for how long what Ironic said last about a node is used while Ironic does not answer. The dangers are not the
@@ -101,14 +99,9 @@ func (h *Handler) usable(known *knownNode, age time.Duration) bool {
 	return age <= h.windows.of(&script, err)
 }
 
-// outage reports whether an error says that Ironic cannot be asked now, or answers with nonsense, and not that it said no.
-func outage(err error) bool {
-	return errors.Is(err, ironic.ErrUnavailable) || errors.Is(err, ironic.ErrBadAnswer) || errors.Is(err, lookup.ErrSlow)
-}
-
 // tellStale says that an answer is made of old facts.
 func (h *Handler) tellStale(w http.ResponseWriter, node *ipxe.Node, age time.Duration) {
 	w.Header().Set(reasonHeader, reasonStale)
-	h.logger.Warn("Ironic does not answer; a node gets what was right when it last did", zap.String("node", node.UUID),
+	h.quiet.Warn("Ironic does not answer; a node gets what was right when it last did", zap.String("node", node.UUID),
 		zap.String("provision_state", string(node.ProvisionState)), zap.Duration("age", age))
 }

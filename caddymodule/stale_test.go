@@ -14,61 +14,55 @@ import (
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
 
-// troubles are the ways in which Ironic does not answer.
-var troubles = map[string]ironictest.Fault{
-	"gone":    {Drop: true},
-	"500":     {Status: 500},
-	"401":     {Status: 401},
-	"garbage": {Status: 200, Body: "<html>", Header: http.Header{"Content-Type": {"text/html"}}},
-	"slow":    {Delay: time.Hour},
-}
-
-// TestStale asks for scripts whose facts are older than node_ttl while Ironic does not answer.
+// TestStale asks for scripts whose facts are older than node_ttl while Ironic does not answer, of each kind of node.
 func TestStale(t *testing.T) {
 	t.Parallel()
-	for name, fault := range troubles {
+	for name, trouble := range map[string]trouble{
+		"gone": refused, "500": answering(500, "oops"), "401": answering(401, "no"), "garbage": answering(200, "<html>"), "slow": blackHole,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newEdge(t, func(h *Handler) {
-				h.NodeTTL = caddy.Duration(time.Nanosecond)
-				h.AnswerDeadline = caddy.Duration(20 * time.Millisecond)
-				h.Ironic.Timeout = caddy.Duration(100 * time.Millisecond)
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
+				for n := 1; n <= 13; n++ {
+					b.script(t, n)
+				}
+				iso := uuidKey(nodeUUID(8))
+				if _, err := b.handler.node(t.Context(), iso, &b.handler.imageTerms); err != nil {
+					t.Fatal(err)
+				}
+				pass(time.Minute)
+				b.suffer(trouble)
+				for n, want := range map[int]string{
+					1: "deploy_kernel", 5: "rescue_kernel", // the agent
+					6: "sanboot --no-describe", // the local disk
+				} {
+					got := b.script(t, n)
+					if got.status != 200 || !strings.Contains(got.body, want) || !strings.Contains(got.body, "this is what it said ") ||
+						got.header.Get(reasonHeader) != reasonStale || !strings.Contains(got.header.Get("Cache-Status"), "fwd=stale") {
+						t.Errorf("node %d: %d %s %s\n%s", n, got.status, got.header.Get(reasonHeader), got.header.Get("Cache-Status"), got.body)
+					}
+				}
+				if got := b.script(t, 11); got.status != 404 { // nothing to boot
+					t.Errorf("node 11: %d, want 404", got.status)
+				}
+				for _, n := range []int{7, 8, 9, 10, 13} { // ramdisk, ISO, volume, installer, unknown state
+					if got := b.script(t, n); got.status == 200 && !strings.Contains(got.body, "cannot be used") {
+						t.Errorf("node %d: %d\n%s", n, got.status, got.body)
+					}
+				}
+				entry, err := b.handler.node(t.Context(), iso, &b.handler.imageTerms)
+				if !entry.Usable || !outage(err) { // a sanboot goes on
+					t.Errorf("an image: usable %v, %v", entry.Usable, err)
+				}
+				if got := b.ask(t, "/"+nodeUUID(1)+"/config", ""); got.status == 200 && strings.Contains(got.body, "deploy_kernel") {
+					t.Error("a node that was never asked for by UUID has a script")
+				}
+				b.heal()
+				pass(longestPause * 5 / 4)
+				if got := b.script(t, 1); got.status != 200 || strings.Contains(got.body, "this is what it said") {
+					t.Errorf("afterwards: %d\n%s", got.status, got.body)
+				}
 			})
-			ask := func(n int) answer { return e.get(t, "/pxelinux.cfg/"+nodeMAC(n)) }
-			for n := 1; n <= 13; n++ {
-				ask(n)
-			}
-			iso := "/" + nodeUUID(8) + "/boot_iso"
-			e.get(t, iso)
-			e.api.Inject(fault)
-			for n, want := range map[int]string{
-				1: "deploy_kernel", 5: "rescue_kernel", // the agent
-				6: "sanboot --no-describe", // the local disk
-			} {
-				got := ask(n)
-				if got.status != 200 || !strings.Contains(got.body, want) || !strings.Contains(got.body, "this is what it said") ||
-					got.header.Get(reasonHeader) != reasonStale || !strings.Contains(got.header.Get("Cache-Status"), "fwd=stale") {
-					t.Errorf("node %d: %d %s %s\n%s", n, got.status, got.header.Get(reasonHeader), got.header.Get("Cache-Status"), got.body)
-				}
-			}
-			if got := ask(11); got.status != 404 { // nothing to boot
-				t.Errorf("node 11: %d, want 404", got.status)
-			}
-			for _, n := range []int{7, 8, 9, 10, 13} { // ramdisk, ISO, volume, installer, unknown state
-				if got := ask(n); got.status == 200 && !strings.Contains(got.body, "cannot be used") {
-					t.Errorf("node %d: %d\n%s", n, got.status, got.body)
-				}
-			}
-			if got := e.get(t, iso, "Range", "bytes=0-511"); got.status != http.StatusPartialContent { // a sanboot goes on
-				t.Errorf("an image: %d", got.status)
-			}
-			if got := e.get(t, "/"+nodeUUID(1)+"/config"); got.status == 200 && strings.Contains(got.body, "deploy_kernel") {
-				t.Error("a node that was never asked for by UUID has a script")
-			}
-			e.api.Heal()
-			if got := ask(1); got.status != 200 || strings.Contains(got.body, "this is what it said") {
-				t.Errorf("afterwards: %d\n%s", got.status, got.body)
-			}
 		})
 	}
 }
@@ -79,7 +73,7 @@ func TestSignalClosesWindow(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, func(h *Handler) { h.NodeTTL = caddy.Duration(time.Nanosecond) })
 	e.get(t, "/pxelinux.cfg/"+nodeMAC(2))
-	e.ask(t, http.MethodPost, "/v1/heartbeat/"+nodeUUID(2))
+	e.ask(t, http.MethodPost, "/v1/heartbeat/"+nodeUUID(2), "Content-Type", "application/json")
 	e.api.Inject(ironictest.Fault{Drop: true})
 	if got := e.get(t, "/pxelinux.cfg/"+nodeMAC(2)); got.status != http.StatusServiceUnavailable {
 		t.Errorf("%d, want 503\n%s", got.status, got.body)

@@ -63,7 +63,7 @@ func TestStalledOrigin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				h := &Handler{metrics: collectors, logger: zap.NewNop(), origin: &http.Client{Transport: &trickle{wait: tt.wait, left: tt.left}}}
+				h := &Handler{site: &site{boots: newTimeline()}, metrics: collectors, logger: zap.NewNop(), origin: &http.Client{Transport: &trickle{wait: tt.wait, left: tt.left}}}
 				recorder := httptest.NewRecorder()
 				ctx, leave := context.WithTimeout(t.Context(), 24*time.Hour)
 				defer leave()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -26,13 +28,14 @@ type Store struct {
 	MaxSize int64 `json:"max_size,omitempty"`
 	// How many bytes of the file system are left free. Default: 5 GiB.
 	MinFree *int64 `json:"min_free,omitempty"`
-	// The unit in which bytes are fetched and given out. Default: 1 MiB.
+	// The unit in which bytes are fetched and given out. A change is for images that come from then on. Default: 1 MiB.
 	Block int64 `json:"block,omitempty"`
-	// How many ranges of one image are fetched at once. Default: 4.
+	// How many ranges of one image are fetched at once. A change is for fetches that begin from then on. Default: 4.
 	Parallel int `json:"parallel,omitempty"`
 	// How many bytes per second all transfers from origins together may take. Default: no limit.
 	LineRate int64 `json:"line_rate,omitempty"`
-	// How many transfers to nodes there may be at once; who comes then is told to come back. Default: no limit.
+	// How many transfers to nodes there may be at once; who comes then is told to come back. A HEAD is no transfer. Who was
+	// given a range keeps its place for 30 seconds. Default: no limit.
 	MaxTransfers int `json:"max_transfers,omitempty"`
 	// How many bytes per second one node may get. Default: no limit.
 	Pace int64 `json:"pace,omitempty"`
@@ -59,21 +62,38 @@ const (
 var stores = caddy.NewUsagePool()
 
 // storage is a store that is opened when the configuration starts, not when it is checked: `validate` must be able to run
-// beside the process that has the directory.
+// beside the process that has the directory. It is closed when the last handler gives it back, and may be opened again
+// then by who has taken it meanwhile.
 type storage struct {
 	directory string
 	admission admission
 	permits   permits
+	line      origin.Line // to all origins of the directory
 
-	mu     sync.Mutex
-	store  *disk.Store
-	cache  *shared.Cache
-	pinned map[*Handler][]string // what each site wants kept
-	limits map[*Handler]limits   // that each site has been started with
+	turn sync.Mutex // held while the store is opened or closed, and taken before mu; requests do not wait for it
+
+	mu          sync.Mutex
+	handlers    int // that may use it
+	store       *disk.Store
+	cache       *shared.Cache
+	log         *logSwitch
+	wanted      map[*Handler]map[string]bool // what each site wants kept, by key, and whether it is there
+	generations []generation                 // that have been started with it, the newest last
 }
 
-// limits are what a reload may change of an open store.
-type limits struct{ maxSize, minFree int64 }
+// generation is what a handler wants of its store.
+type generation struct {
+	handler *Handler
+	options storeOptions
+	log     slog.Handler
+}
+
+// storeOptions are the options of which a store has one. All handlers of a configuration give the same.
+type storeOptions struct {
+	maxSize, minFree, block int64
+	parallel                int
+	lineRate                int64
+}
 
 // acquireStore takes a reference to the directory's store.
 func (h *Handler) acquireStore(c *config) error {
@@ -86,8 +106,11 @@ func (h *Handler) acquireStore(c *config) error {
 	if err != nil {
 		return err
 	}
-	h.storage, h.storeOptions = value.(*storage), disk.Options{MaxSize: c.store.MaxSize, MinFree: *c.store.MinFree,
-		Block: c.store.Block, Parallel: c.store.Parallel}
+	h.storage = value.(*storage)
+	h.storage.mu.Lock()
+	h.storage.handlers++
+	h.storage.mu.Unlock()
+	h.storeOptions = storeOptions{c.store.MaxSize, *c.store.MinFree, c.store.Block, c.store.Parallel, c.store.LineRate}
 	h.maxTransfers, h.pace = c.store.MaxTransfers, c.store.Pace
 	for _, m := range h.mirrors {
 		m.permits = &h.storage.permits
@@ -95,61 +118,74 @@ func (h *Handler) acquireStore(c *config) error {
 	return nil
 }
 
-// startStore opens the store, or has an open one get this configuration's limits.
+// startStore opens the store, or has an open one follow this configuration.
 func (h *Handler) startStore(log *slog.Logger) error {
 	h.site.client.Store(h.client)
 	if h.storage == nil {
 		return nil
 	}
-	options := h.storeOptions
-	options.Log = log
-	if err := h.storage.open(h, options); err != nil {
+	if err := h.storage.open(generation{h, h.storeOptions, log.Handler()}); err != nil {
 		return optionError("store", h.Store.Directory, err, "see docs/operating.md")
 	}
 	return nil
 }
 
-func (s *storage) open(h *Handler, options disk.Options) error {
+// open opens the store for a handler, after whoever closes it.
+func (s *storage) open(g generation) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.store == nil {
-		store, err := disk.Open(s.directory, options)
+	opened := s.store != nil
+	s.mu.Unlock()
+	if !opened {
+		log := newLogSwitch(g.log)
+		store, err := disk.Open(s.directory, disk.Options{MaxSize: g.options.maxSize, MinFree: g.options.minFree,
+			Block: g.options.block, Parallel: g.options.parallel, Log: slog.New(log)})
 		if err != nil {
 			return err
 		}
-		s.store, s.cache = store, shared.New(store)
+		cache := shared.New(store)
+		s.mu.Lock()
+		s.store, s.cache, s.log = store, cache, log
+		s.mu.Unlock()
 	}
-	if s.limits == nil {
-		s.limits = make(map[*Handler]limits)
-	}
-	s.limits[h] = limits{options.MaxSize, options.MinFree}
-	s.limitLocked()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generations = append(s.generations, g)
+	s.pinLocked() // what was wanted before it was open
+	s.followLocked()
 	return nil
 }
 
-// unlimit takes back what a handler gave to open.
-func (s *storage) unlimit(h *Handler) {
+// left takes back what a handler gave to open.
+func (s *storage) left(h *Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.limits[h]; ok {
-		delete(s.limits, h)
-		s.limitLocked()
+	before := len(s.generations)
+	s.generations = slices.DeleteFunc(s.generations, func(g generation) bool { return g.handler == h })
+	if n := len(s.generations); n > 0 && n < before {
+		s.followLocked()
 	}
 }
 
-// limitLocked sets the limits once all handlers have the same. Those of one configuration do; so while two configurations
-// are there those of the older one rule, and a new one that cannot start has evicted nothing.
-func (s *storage) limitLocked() {
-	var common limits
-	for _, l := range s.limits {
-		if common != (limits{}) && l != common {
+// followLocked gives the store the options of the newest generation, which can be taken back if it cannot start. Limits
+// that make it smaller cannot, since what was evicted is gone: they are set once all handlers have the same, which those
+// of one configuration do, so that while two configurations are there those of the older one rule.
+func (s *storage) followLocked() {
+	newest := s.generations[len(s.generations)-1]
+	s.log.set(newest.log)
+	s.line.SetRate(newest.options.lineRate)
+	if newest.options.block != s.store.Block() {
+		slog.New(newest.log).Info("the store's block has changed; images that are in the store keep theirs", slog.String("store", s.directory),
+			slog.Int64("bytes", newest.options.block))
+	}
+	s.store.SetFills(newest.options.block, newest.options.parallel)
+	for _, g := range s.generations {
+		if g.options.maxSize != newest.options.maxSize || g.options.minFree != newest.options.minFree {
 			return
 		}
-		common = l
 	}
-	if len(s.limits) > 0 {
-		s.store.SetLimits(common.maxSize, common.minFree)
-	}
+	s.store.SetLimits(newest.options.maxSize, newest.options.minFree)
 }
 
 // shared returns the cache in the store. Nil: it is not open yet.
@@ -159,44 +195,105 @@ func (s *storage) shared() *shared.Cache {
 	return s.cache
 }
 
+// opened returns the store. Nil: it is not open yet.
+func (s *storage) opened() *disk.Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.store
+}
+
 // pin keeps from eviction what a handler wants, beside what others want. Without keys it wants nothing any more.
 func (s *storage) pin(h *Handler, keys []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pinned == nil {
-		s.pinned = make(map[*Handler][]string)
+	wanted := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		wanted[key] = s.wanted[h][key]
 	}
-	if s.pinned[h] = keys; len(keys) == 0 {
-		delete(s.pinned, h)
+	if s.wanted == nil {
+		s.wanted = make(map[*Handler]map[string]bool)
+	}
+	if s.wanted[h] = wanted; len(wanted) == 0 {
+		delete(s.wanted, h)
+	}
+	s.pinLocked()
+}
+
+func (s *storage) pinLocked() {
+	if s.store == nil {
+		return
 	}
 	var all []string
-	for _, keys := range s.pinned {
-		all = append(all, keys...)
+	for _, wanted := range s.wanted {
+		all = slices.AppendSeq(all, maps.Keys(wanted))
 	}
-	if s.store != nil {
-		s.store.Pin(all)
-	}
+	s.store.Pin(all)
 }
 
-// Destruct closes the store when no configuration uses it any more.
-func (s *storage) Destruct() error {
+// arrived notes whether something that a handler wants is there.
+func (s *storage) arrived(h *Handler, key string, there bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.store == nil {
-		return nil
+	if _, ok := s.wanted[h][key]; ok {
+		s.wanted[h][key] = there
 	}
-	s.cache.Close()
-	return s.store.Close()
 }
 
-// releaseStore gives back the reference that acquireStore took.
+// prefetched is how many things all handlers want, and how many of them are there.
+func (s *storage) prefetched() (wanted, there int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]bool)
+	for _, keys := range s.wanted {
+		for key, is := range keys {
+			all[key] = all[key] || is
+		}
+	}
+	for _, is := range all {
+		if is {
+			there++
+		}
+	}
+	return len(all), there
+}
+
+// Destruct is called when nobody has the storage. The last one to leave has closed the store.
+func (s *storage) Destruct() error { return nil }
+
+// leave is the end of a handler's use. The last one closes the store, unless another one comes first. Nobody else waits
+// for that but who wants to open it again.
+func (s *storage) leave() error {
+	s.mu.Lock()
+	s.handlers--
+	last := s.handlers == 0
+	s.mu.Unlock()
+	if !last {
+		return nil
+	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.mu.Lock()
+	store, cache := s.store, s.cache
+	if s.handlers > 0 || store == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	s.store, s.cache = nil, nil
+	s.mu.Unlock()
+	cache.Close()
+	return store.Close()
+}
+
+// releaseStore gives back the reference that acquireStore took, once the store is closed: who takes one meanwhile gets
+// this storage, and waits, and not a new one, which would find the directory locked.
 func (h *Handler) releaseStore() error {
 	if h.storage == nil {
 		return nil
 	}
 	h.storage.pin(h, nil)
-	_, err := stores.Delete(h.storage.directory)
-	return err
+	err := h.storage.leave()
+	_, deleted := stores.Delete(h.storage.directory)
+	return errors.Join(err, deleted)
 }
 
 // resolveStore fills in and checks the store and the mirrors.
@@ -285,4 +382,12 @@ func (h *Handler) resolvePrefetch() error {
 		h.prefetchRefs = append(h.prefetchRefs, ref)
 	}
 	return nil
+}
+
+// line is what all transfers into the store share. Nil: there is no store.
+func (h *Handler) line() *origin.Line {
+	if h.storage == nil {
+		return nil
+	}
+	return &h.storage.line
 }

@@ -11,7 +11,10 @@ import (
 )
 
 // storeCollector tells what the open stores have and did. There is one in a process, as with the other collectors.
-type storeCollector struct{ metrics []storeMetric }
+type storeCollector struct {
+	metrics  []storeMetric
+	prefetch *prometheus.Desc
+}
 
 type storeMetric struct {
 	desc  *prometheus.Desc
@@ -20,7 +23,8 @@ type storeMetric struct {
 }
 
 func newStoreCollector() *storeCollector {
-	c := &storeCollector{}
+	c := &storeCollector{prefetch: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "prefetch_images"),
+		"Images that the sites of a store want in it, and that are there.", []string{"store", "state"}, nil)}
 	add := func(name, help string, kind prometheus.ValueType, value func(disk.Stats) float64) {
 		c.metrics = append(c.metrics, storeMetric{
 			prometheus.NewDesc(prometheus.BuildFQName(namespace, "store", name), help, []string{"store"}, nil), kind, value})
@@ -29,6 +33,7 @@ func newStoreCollector() *storeCollector {
 	add("bytes", "Bytes that the store's objects take or have reserved.", gauge, func(s disk.Stats) float64 { return float64(s.Bytes) })
 	add("max_bytes", "Bytes that the store may take.", gauge, func(s disk.Stats) float64 { return float64(s.MaxBytes) })
 	add("objects", "Objects in the store.", gauge, func(s disk.Stats) float64 { return float64(s.Objects) })
+	add("max_objects", "Objects that the store may have.", gauge, func(s disk.Stats) float64 { return float64(s.MaxObjects) })
 	add("filling", "Objects that are being filled.", gauge, func(s disk.Stats) float64 { return float64(s.Filling) })
 	add("oldest_use_seconds", "How long ago the object was used that is evicted next.", gauge, func(s disk.Stats) float64 {
 		if s.OldestUse.IsZero() {
@@ -52,20 +57,24 @@ func (c *storeCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, m := range c.metrics {
 		to <- m.desc
 	}
+	to <- c.prefetch
 }
 
 // Collect tells their values.
 func (c *storeCollector) Collect(to chan<- prometheus.Metric) {
 	stores.Range(func(key, value any) bool {
 		s := value.(*storage)
-		s.mu.Lock()
-		store := s.store
-		s.mu.Unlock()
-		if store != nil {
-			stats := store.Stats()
-			for _, m := range c.metrics {
-				to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(stats), key.(string))
-			}
+		store := s.opened()
+		if store == nil {
+			return true
+		}
+		stats := store.Stats()
+		for _, m := range c.metrics {
+			to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(stats), key.(string))
+		}
+		if wanted, there := s.prefetched(); wanted > 0 {
+			to <- prometheus.MustNewConstMetric(c.prefetch, prometheus.GaugeValue, float64(wanted), key.(string), "wanted")
+			to <- prometheus.MustNewConstMetric(c.prefetch, prometheus.GaugeValue, float64(there), key.(string), "there")
 		}
 		return true
 	})

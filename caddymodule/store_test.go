@@ -34,7 +34,7 @@ func newImageServer(t *testing.T, image []byte) *imageServer {
 		w.Header().Set("Etag", `"`+r.URL.Path+`"`)
 		counted := &countingWriter{ResponseWriter: w}
 		http.ServeContent(counted, r, "image", time.Now().Add(-time.Hour), bytes.NewReader(image))
-		s.bytes.Add(counted.n)
+		s.bytes.Add(counted.n.Load())
 	}))
 	t.Cleanup(func() {
 		s.CloseClientConnections()

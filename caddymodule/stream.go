@@ -61,7 +61,6 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 			return h.refuseOrigin(w, r, label, withoutURL(err))
 		}
 		h.logger.Warn("image origin does not answer", zap.String("label", label), zap.String("error", withoutURLs(err)))
-		w.Header().Set("Retry-After", retryAfter(time.Now()))
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonOrigin, "the image's origin does not answer"})
 	}
 	defer response.Body.Close()
@@ -71,10 +70,16 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 		h.logger.Warn("image origin's answer cannot be used", zap.String("label", label), zap.Error(bad))
 		return h.refuse(w, r, refusal{originStatus(response.StatusCode), reasonOrigin, "the image's origin answers with " + bad.Error()})
 	}
+	counted := &countingWriter{ResponseWriter: w}
+	counted.transfer = h.imageAsked(r, label, &counted.n)
+	whole := false
+	defer func() { counted.transfer.End(whole) }()
 	stalled := time.AfterFunc(maxStall, giveUp)
 	defer stalled.Stop()
 	response.Body = &moving{response.Body, stalled}
-	return h.copyImage(w, r, response, label)
+	err = h.copyImage(counted, r, response, label)
+	whole = true // else it panics
+	return err
 }
 
 // withoutURLs is what may be logged of an exchange that failed: a URL can hold the signature that it is good for. net/http

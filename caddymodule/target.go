@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,14 +18,12 @@ import (
 func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *shared.Target, label string) error {
 	store := h.storage.shared()
 	if store == nil { // the configuration is just starting
-		w.Header().Set("Retry-After", "1")
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonStarting, "the store is being opened"})
 	}
 	ctx, span := startSpan(r.Context(), "ironic-edge image "+label)
 	defer span.End()
 	limiter, leave, ok := h.storage.admission.enter(r, h.maxTransfers, h.pace)
 	if !ok {
-		w.Header().Set("Retry-After", retryAfter(time.Now()))
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonBusy, "too many transfers are under way"})
 	}
 	defer leave()
@@ -34,23 +31,27 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 	if limiter != nil {
 		counted.ResponseWriter = &pacedWriter{w, r.Context(), limiter}
 	}
+	counted.transfer = h.imageAsked(r, label, &counted.n)
+	whole := false
 	defer func() {
+		counted.transfer.End(whole)
 		outcome := "ok"
 		if p := recover(); p != nil { // the answer was cut short
-			h.metrics.image(label, "short", counted.n)
+			h.metrics.image(label, "short", counted.n.Load())
 			recordError(span)
 			panic(p)
 		}
 		if counted.failed {
 			outcome = "failed"
 		}
-		h.metrics.image(label, outcome, counted.n)
+		h.metrics.image(label, outcome, counted.n.Load())
 	}()
 	err := mayRead(ctx, target)
 	if err == nil {
 		err = store.Serve(counted, r.WithContext(ctx), target)
 	}
 	if err == nil {
+		whole = true
 		return nil
 	}
 	if r.Context().Err() != nil {
@@ -96,11 +97,5 @@ func (h *Handler) refuseOrigin(w http.ResponseWriter, r *http.Request, label str
 			text = "the image's origin answers with " + failure.Reason
 		}
 	}
-	switch {
-	case status == http.StatusServiceUnavailable && retry > 0:
-		w.Header().Set("Retry-After", strconv.Itoa(int(max(1, min(retry, time.Minute)/time.Second))))
-	case status == http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", retryAfter(time.Now()))
-	}
-	return h.refuse(w, r, refusal{status, reasonOrigin, text})
+	return h.refuseFor(w, r, refusal{status, reasonOrigin, text}, retry)
 }

@@ -19,10 +19,11 @@ const (
 	KindISCSI     Kind = "boot_iscsi"      // the instance is on iSCSI volumes
 	KindWholeDisk Kind = "boot_whole_disk" // the instance is on the local disk
 	KindExplain   Kind = "explain"         // nothing is booted: the console says why
+	KindHold      Kind = "hold"            // nothing is booted for now: the machine waits and asks again
 )
 
 // Kinds are all kinds of script, in a fixed order.
-var Kinds = []Kind{KindDeploy, KindRamdisk, KindAnaconda, KindISCSI, KindWholeDisk, KindExplain}
+var Kinds = []Kind{KindDeploy, KindRamdisk, KindAnaconda, KindISCSI, KindWholeDisk, KindExplain, KindHold}
 
 // Script is a boot script, checked and ready to be written. It refers to the node that it was made for.
 type Script struct {
@@ -32,7 +33,8 @@ type Script struct {
 	ImageLabels []string
 
 	node    *Node
-	message []string // explain
+	message []string // explain, hold
+	again   string   // hold: where the node's script is
 
 	// The kernel line and its ramdisk, or the ISO.
 	kernel, ramdisk, iso string
@@ -80,6 +82,8 @@ func (s *Script) AppendText(b []byte) ([]byte, error) {
 		b = append(b, "sanboot --no-describe || exit 0\n"...)
 	case KindExplain:
 		b = s.appendExplanation(b)
+	case KindHold:
+		b = s.appendHold(b)
 	}
 	return b, nil
 }
@@ -218,12 +222,17 @@ func Explain(reason Reason, node *Node, sentences ...string) Script {
 	return Script{Kind: KindExplain, Reason: reason, node: node, message: sentences}
 }
 
-func (s *Script) appendExplanation(b []byte) []byte {
+func (s *Script) appendMessage(b []byte) []byte {
 	for _, sentence := range s.message {
 		b = append(b, "echo ironic-edge: "...)
 		b = appendPlain(b, sentence)
 		b = append(b, '\n')
 	}
+	return b
+}
+
+func (s *Script) appendExplanation(b []byte) []byte {
+	b = s.appendMessage(b)
 	b = append(b, "echo ironic-edge: nothing is booted; reason code "...)
 	b = appendPlain(b, string(s.Reason))
 	return append(b, ", next attempt in "+holdSeconds+" s\nsleep "+holdSeconds+"\nreboot\n"...)

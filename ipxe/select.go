@@ -137,6 +137,9 @@ func (n *Node) bootVolume() (Volume, bool) {
 // bootsByIPXE names the boot interfaces that put iPXE scripts into http_root (ironic/drivers/modules/ipxe.py).
 func bootsByIPXE(boot string) bool { return boot == "ipxe" || boot == "http-ipxe" }
 
+// BootsByIPXE reports whether the node's boot interface uses iPXE scripts.
+func (n *Node) BootsByIPXE() bool { return bootsByIPXE(n.BootInterface) }
+
 func nothingIn(n *Node) *NotBootable {
 	return &NotBootable{ReasonState, "Ironic has nothing to boot for a node in provision state " + string(n.ProvisionState)}
 }

@@ -32,8 +32,8 @@ const loginOp = "log in at Keystone"
 func (c *Client) authenticateBy(auth Auth) (*tls.Config, error) {
 	switch auth.Kind {
 	case "", authNone:
-		c.login = func(context.Context) (*gophercloud.ServiceClient, error) {
-			s, err := noauth.NewBareMetalNoAuth(noauth.EndpointOpts{IronicEndpoint: c.endpoint})
+		c.authenticate = func(context.Context) (*gophercloud.ServiceClient, error) {
+			s, err := noauth.NewBareMetalNoAuth(noauth.EndpointOpts{IronicEndpoint: c.endpoints[0].url})
 			return c.provided(s, err)
 		}
 		return new(tls.Config), nil
@@ -41,9 +41,9 @@ func (c *Client) authenticateBy(auth Auth) (*tls.Config, error) {
 		if auth.Username == "" || auth.Password == "" {
 			return nil, badConfig("Auth", authBasic, "needs a user and a password")
 		}
-		c.login = func(context.Context) (*gophercloud.ServiceClient, error) {
+		c.authenticate = func(context.Context) (*gophercloud.ServiceClient, error) {
 			s, err := httpbasic.NewBareMetalHTTPBasic(httpbasic.EndpointOpts{
-				IronicEndpoint: c.endpoint, IronicUser: auth.Username, IronicUserPassword: auth.Password,
+				IronicEndpoint: c.endpoints[0].url, IronicUser: auth.Username, IronicUserPassword: auth.Password,
 			})
 			return c.provided(s, err)
 		}
@@ -98,7 +98,7 @@ func (c *Client) authenticateByCloud(auth Auth) (*tls.Config, error) {
 	}
 	c.where = &endpoint
 	c.renewable = options.TokenID == "" // one given from outside stays as it is
-	c.login = func(ctx context.Context) (*gophercloud.ServiceClient, error) {
+	c.authenticate = func(ctx context.Context) (*gophercloud.ServiceClient, error) {
 		return c.loginAtKeystone(ctx, options, endpoint)
 	}
 	return tlsConfig, nil
@@ -114,14 +114,14 @@ func (c *Client) loginAtKeystone(ctx context.Context, options gophercloud.AuthOp
 	}
 	provider.HTTPClient = *c.http
 	provider.UserAgent.Prepend(c.userAgent)
-	// A token that is not taken any more leads to another login (Client.disown), and not to gophercloud's renewal: that ends
+	// A token that is not taken any more leads to another login (endpoint.disown), and not to gophercloud's renewal: that ends
 	// with the call that began it, fails anew for every call that comes upon it, and keeps the catalog of the first login.
 	options.AllowReauth = false
 	if err := openstack.Authenticate(ctx, provider, options); err != nil {
 		return nil, loginFault(err)
 	}
-	service := &gophercloud.ServiceClient{ProviderClient: provider, Type: "baremetal", Endpoint: c.endpoint}
-	if c.endpoint != "" {
+	service := &gophercloud.ServiceClient{ProviderClient: provider, Type: "baremetal", Endpoint: c.endpoints[0].url}
+	if service.Endpoint != "" {
 		return service, nil
 	}
 	where.ApplyDefaults(service.Type)

@@ -6,12 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"time"
-
-	"github.com/gophercloud/gophercloud/v2"
 )
 
 const (
@@ -24,42 +21,18 @@ const (
 	longestDelay = 2 * time.Second
 )
 
-// get asks for one resource and returns the answer's body. The login or the microversion is renewed, each once, when Ironic
-// does not take it any more.
+// get asks for one resource and returns the answer's body.
 func (c *Client) get(ctx context.Context, op, path string) ([]byte, error) {
-	began := time.Now()
-	renewable := map[int]bool{http.StatusUnauthorized: c.renewable, http.StatusNotAcceptable: true}
-	for {
-		s, err := c.connected(ctx, began)
-		if err != nil {
-			return nil, ended(ctx, op, err)
-		}
-		var body []byte
-		err = c.try(ctx, op, func(ctx context.Context) error {
-			body, err = s.get(ctx, path)
-			return err
-		})
-		var refused *Error
-		if !errors.As(err, &refused) || !renewable[refused.Status] {
-			return body, err
-		}
-		renewable[refused.Status] = false
-		c.disown(s, refused.Status)
-	}
-}
-
-// get makes one request.
-func (s *session) get(ctx context.Context, path string) ([]byte, error) {
-	resp, err := s.service.Get(ctx, s.service.Endpoint+path, nil, &gophercloud.RequestOpts{KeepResponseBody: true})
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	return io.ReadAll(resp.Body)
+	var body []byte
+	err := c.try(ctx, op, func(ctx context.Context) (err error) {
+		body, err = c.ask(ctx, op, path)
+		return err
+	})
+	return body, err
 }
 
 // try calls do, which must be safe to repeat, up to three times and no longer than the timeout. A failure that took all
-// the time is not repeated, nor one that repeating does not cure.
+// the time is not repeated, nor one that repeating does not cure, nor a login that was repeated already.
 func (c *Client) try(ctx context.Context, op string, do func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -74,7 +47,7 @@ func (c *Client) try(ctx context.Context, op string, do func(context.Context) er
 		e := fault(op, err)
 		wait := max(delay(n), e.RetryAfter)
 		deadline, _ := limited.Deadline()
-		if n == attempts || !passing(e) || wait > longestDelay || time.Until(deadline) < wait {
+		if n == attempts || !passing(e) || e.Op == loginOp && op != loginOp || wait > longestDelay || time.Until(deadline) < wait {
 			return e
 		}
 		timer := time.NewTimer(wait)

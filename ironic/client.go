@@ -18,6 +18,9 @@ type Config struct {
 	// Endpoint is the API's URL, such as http://192.0.2.10:6385, with or without /v1. With Auth.Kind "cloud" it may be
 	// empty: Keystone's catalog then says where Ironic is.
 	Endpoint string
+	// Others are further URLs of the same Ironic's API. One that cannot be reached, does not answer within its share of the
+	// timeout or answers with 5xx is left for the next one in the same call, and asked after the others for a while.
+	Others []string
 	// Glance is the Image API's URL, such as http://192.0.2.10:9292, with or without /v2. With Auth.Kind "cloud" it may be
 	// empty: Keystone's catalog then says where Glance is. With another kind, Glance is asked without credentials.
 	Glance string
@@ -27,7 +30,7 @@ type Config struct {
 	CAFile string
 	// ClientCert and ClientKey are PEM files with which we prove who we are; both or none.
 	ClientCert, ClientKey string
-	// Timeout bounds one call to Ironic with all its attempts, and separately the login. Default: 5 s.
+	// Timeout bounds one call to Ironic with all its attempts at all endpoints, the login included. Default: 5 s.
 	Timeout time.Duration
 	// Release is our version in the User-Agent.
 	Release string
@@ -52,32 +55,33 @@ const defaultTimeout = 5 * time.Second
 
 // Client asks one Ironic. It is safe for concurrent use.
 type Client struct {
-	endpoint  string // ends in /v1/, or is empty
-	glance    string // ends in /v2/, or is empty
+	endpoints []*endpoint // in the order in which they are asked; one at least
+	glance    string      // ends in /v2/, or is empty
 	userAgent string
 	timeout   time.Duration
-	login     func(context.Context) (*gophercloud.ServiceClient, error)
+	login     *shared[gophercloud.ServiceClient]
 	where     *gophercloud.EndpointOpts // of services in Keystone's catalog; nil without Keystone
 	renewable bool                      // another login may cure a 401
 	http      *http.Client
 	closeIdle func()
 
+	authenticate func(context.Context) (*gophercloud.ServiceClient, error)
+
 	closing context.Context
 	cancel  context.CancelFunc
-	work    sync.WaitGroup // the connecting goroutine
+	work    sync.WaitGroup // attempts to log in and to negotiate
 
-	mu         sync.Mutex
-	closed     bool
-	service    *gophercloud.ServiceClient // logged in; nil before the first login
-	session    *session                   // nil until the version is negotiated
-	connecting *connection                // the attempt under way, or nil
-	failed     failure                    // of the last attempt
+	mu     sync.Mutex
+	closed bool
+
+	health sync.Mutex // of the endpoints
 }
 
 // New checks cfg and returns a client. It does not contact Ironic: one that is down when the edge starts is an outage like
 // any other. The context lends its values to the login, and its end does not end the client; Close does.
 func New(ctx context.Context, cfg Config) (*Client, error) {
 	c := &Client{timeout: cfg.Timeout, userAgent: "ironic-edge"}
+	c.login = &shared[gophercloud.ServiceClient]{client: c, ask: c.logIn}
 	if cfg.Timeout < 0 {
 		return nil, badConfig("Timeout", cfg.Timeout.String(), "is negative")
 	}
@@ -88,10 +92,13 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 		c.userAgent += "/" + cfg.Release
 	}
 	var err error
-	if cfg.Endpoint != "" || cfg.Auth.Kind != authCloud {
-		if c.endpoint, err = apiURL("Endpoint", cfg.Endpoint, "/v1"); err != nil {
-			return nil, err
+	for i, url := range append([]string{cfg.Endpoint}, cfg.Others...) {
+		if i > 0 || url != "" || cfg.Auth.Kind != authCloud {
+			if url, err = apiURL("Endpoint", url, "/v1"); err != nil {
+				return nil, err
+			}
 		}
+		c.endpoints = append(c.endpoints, c.newEndpoint(url))
 	}
 	if cfg.Glance != "" {
 		if c.glance, err = apiURL("Glance", cfg.Glance, "/v2"); err != nil {

@@ -6,132 +6,151 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 )
 
-// session is what all calls share: a login and a microversion. It does not change.
+// session is what all calls to an endpoint share: a login and a microversion. It does not change.
 type session struct {
 	service *gophercloud.ServiceClient
+	login   *gophercloud.ServiceClient
 }
 
-// connection is one attempt to get a session, for which any number of calls may wait.
-type connection struct {
-	done    chan struct{}
-	session *session // valid after done
-	err     error
+// shared is what all calls need and has to be asked for: the login, or an endpoint's session.
+type shared[T any] struct {
+	client *Client
+	ask    func(ctx context.Context, began time.Time) (*T, error)
+
+	mu      sync.Mutex
+	value   *T          // nil until there is one
+	asking  *attempt[T] // under way, or nil
+	failed  error       // of the last attempt
+	failure time.Time   // when that was
 }
 
-// failure is how the last attempt ended, if not well.
-type failure struct {
-	at  time.Time
-	err error
+// attempt is one for which any number of calls may wait.
+type attempt[T any] struct {
+	done  chan struct{}
+	value *T // valid after done
+	err   error
 }
 
-// connected returns the session to a call that began at a time. The first call logs in and negotiates the version, others
-// wait for it. When it fails, it fails for all calls that had begun by then, also for those that come to wait later, with
-// a token that was refused to them: a wrong password is tried once, however many learn of it. The next call tries again.
-// The attempt belongs to the client, so that the end of ctx ends the waiting only.
-func (c *Client) connected(ctx context.Context, began time.Time) (*session, error) {
-	c.mu.Lock()
-	if c.session != nil {
-		defer c.mu.Unlock()
-		return c.session, nil
+// get returns the value to a call that began at a time. The first call asks for it, others wait. When it fails, it fails for
+// all calls that had begun by then, also for those that come to wait later, with a token that was refused to them: a wrong
+// password is tried once, however many learn of it. The next call tries again. The attempt belongs to the client, so that
+// the end of ctx ends the waiting only.
+func (s *shared[T]) get(ctx context.Context, began time.Time) (*T, error) {
+	s.mu.Lock()
+	if s.value != nil {
+		defer s.mu.Unlock()
+		return s.value, nil
 	}
-	if c.connecting == nil && began.Before(c.failed.at) {
-		defer c.mu.Unlock()
-		return nil, c.failed.err
+	if s.asking == nil && began.Before(s.failure) {
+		defer s.mu.Unlock()
+		return nil, s.failed
 	}
-	if c.closed {
-		c.mu.Unlock()
-		return nil, errClosed
+	a := s.asking
+	if a == nil {
+		a = &attempt[T]{done: make(chan struct{})}
+		values := context.WithoutCancel(ctx) // which hold the span that this belongs to
+		if !s.client.background(func() { s.try(values, began, a) }) {
+			s.mu.Unlock()
+			return nil, errClosed
+		}
+		s.asking = a
 	}
-	attempt := c.connecting
-	if attempt == nil {
-		attempt = &connection{done: make(chan struct{})}
-		c.connecting = attempt
-		// The values of ctx hold the span that the login belongs to.
-		values := context.WithoutCancel(ctx)
-		c.work.Go(func() { c.connect(values, attempt) })
-	}
-	c.mu.Unlock()
+	s.mu.Unlock()
 	select {
-	case <-attempt.done:
-		return attempt.session, attempt.err
+	case <-a.done:
+		return a.value, a.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// connect makes one attempt and tells those who wait for it. It ends with Close, or by the timeouts of its steps.
-func (c *Client) connect(ctx context.Context, attempt *connection) {
-	ctx, cancel := context.WithCancel(ctx)
+// try makes one attempt and tells those who wait for it. It ends with Close, or by the timeout.
+func (s *shared[T]) try(ctx context.Context, began time.Time, a *attempt[T]) {
+	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
-	defer context.AfterFunc(c.closing, cancel)()
-
-	c.mu.Lock()
-	service := c.service
-	c.mu.Unlock()
-	attempt.session, attempt.err = c.open(ctx, &service)
-	if attempt.err != nil && c.closing.Err() != nil {
-		attempt.err = errClosed
+	defer context.AfterFunc(s.client.closing, cancel)()
+	a.value, a.err = s.ask(ctx, began)
+	if a.err != nil && s.client.closing.Err() != nil {
+		a.err = errClosed
 	}
-
-	c.mu.Lock()
-	c.service, c.session, c.connecting = service, attempt.session, nil
-	c.failed = failure{}
-	if attempt.err != nil {
-		c.failed = failure{time.Now(), attempt.err}
+	s.mu.Lock()
+	s.value, s.asking = a.value, nil
+	s.failed, s.failure = a.err, time.Time{}
+	if a.err != nil {
+		s.failure = time.Now()
 	}
-	c.mu.Unlock()
-	close(attempt.done)
+	s.mu.Unlock()
+	close(a.done)
 }
 
-// open logs in unless *service is logged in already, and asks for the range of versions.
-func (c *Client) open(ctx context.Context, service **gophercloud.ServiceClient) (*session, error) {
-	if *service == nil {
-		err := c.try(ctx, loginOp, func(ctx context.Context) error {
-			var err error
-			*service, err = c.login(ctx)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+// disown drops a value that is not good any more, unless another call was first.
+func (s *shared[T]) disown(value *T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.value == value {
+		s.value = nil
 	}
-	const op = "ask Ironic for its API versions"
-	versioned := **service
-	err := c.try(ctx, op, func(ctx context.Context) error {
-		resp, err := versioned.Get(ctx, versioned.Endpoint, nil, nil)
-		if gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
-			// Ironic's own 404 is for a path that it does not have, and must not pass for one for a node.
-			return badAnswer(op, "not_ironic", "there is no v1 below this URL; is it that of an Ironic API?")
-		}
-		if err != nil {
-			return err
-		}
-		versioned.Microversion, err = negotiate(op, resp.Header)
+}
+
+// background runs what Close waits for, and reports whether it does.
+func (c *Client) background(do func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.work.Go(do)
+	}
+	return !c.closed
+}
+
+// logIn asks for a login, more than once if need be: the calls that wait for it do not repeat it.
+func (c *Client) logIn(ctx context.Context, _ time.Time) (*gophercloud.ServiceClient, error) {
+	var login *gophercloud.ServiceClient
+	err := c.try(ctx, loginOp, func(ctx context.Context) error {
+		var err error
+		login, err = c.authenticate(ctx)
 		return err
 	})
+	return login, err
+}
+
+// open logs in unless that is done, and asks an endpoint for its range of versions.
+func (e *endpoint) open(ctx context.Context, began time.Time) (*session, error) {
+	login, err := e.client.login.get(ctx, began)
 	if err != nil {
 		return nil, err
 	}
-	return &session{&versioned}, nil
+	const op = "ask Ironic for its API versions"
+	versioned := *login
+	if e.url != "" {
+		versioned.Endpoint = e.url
+	}
+	resp, err := versioned.Get(ctx, versioned.Endpoint, nil, nil)
+	if gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
+		// Ironic's own 404 is for a path that it does not have, and must not pass for one for a node.
+		return nil, badAnswer(op, "not_ironic", "there is no v1 below this URL; is it that of an Ironic API?")
+	}
+	if err != nil {
+		return nil, fault(op, err)
+	}
+	if versioned.Microversion, err = negotiate(op, resp.Header); err != nil {
+		return nil, err
+	}
+	return &session{&versioned, login}, nil
 }
 
 var errClosed = &Error{Kind: ErrUnavailable, Op: "connect to Ironic", Reason: "closed", Err: errors.New("the client is closed")}
 
 // disown drops a session whose microversion Ironic no longer takes, as when it was downgraded or pinned for an upgrade, or
 // whose token is not good any more. The login goes with the token only.
-func (c *Client) disown(s *session, status int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.session != s {
-		return // another call was first
-	}
-	c.session = nil
+func (e *endpoint) disown(s *session, status int) {
+	e.session.disown(s)
 	if status == http.StatusUnauthorized {
-		c.service = nil
+		e.client.login.disown(s.login)
 	}
 }

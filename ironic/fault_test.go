@@ -98,14 +98,14 @@ func TestAnswersThatAreNone(t *testing.T) {
 
 func TestAFailureThatPassesIsNotSeen(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, api *ironictest.Server, c *ironic.Client) {
-		for _, path := range []string{"/v1/ports", "/v1/nodes", "/v1/"} {
+	for _, path := range []string{"/v1/ports", "/v1/nodes", "/v1/"} {
+		inBubble(t, func(t *testing.T, api *ironictest.Server, c *ironic.Client) {
 			api.Inject(ironictest.Fault{Path: path, Times: 2, Status: 503})
-		}
-		if _, err := c.NodeByMAC(t.Context(), mac1); err != nil {
-			t.Error(err)
-		}
-	})
+			if _, err := c.NodeByMAC(t.Context(), mac1); err != nil {
+				t.Errorf("two failures of %s: %v", path, err)
+			}
+		})
+	}
 }
 
 func TestRetryAfter(t *testing.T) {

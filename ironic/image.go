@@ -63,7 +63,7 @@ func (c *Client) Image(ctx context.Context, id string) (Image, error) {
 	op := "find image " + id
 	began := time.Now()
 	for again := c.renewable; ; again = false {
-		g, err := c.glanceService(ctx, op, began)
+		g, login, err := c.glanceService(ctx, op, began)
 		if err != nil {
 			return Image{}, ended(ctx, op, err)
 		}
@@ -80,7 +80,7 @@ func (c *Client) Image(ctx context.Context, id string) (Image, error) {
 		})
 		var refused *Error
 		if again && errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
-			c.disownLogin(g.ProviderClient)
+			c.login.disown(login)
 			continue
 		}
 		if err != nil {
@@ -90,23 +90,23 @@ func (c *Client) Image(ctx context.Context, id string) (Image, error) {
 	}
 }
 
-// glanceService returns the way to Glance: with the token that Ironic is asked with, or without any.
-func (c *Client) glanceService(ctx context.Context, op string, began time.Time) (*gophercloud.ServiceClient, error) {
+// glanceService returns the way to Glance, with the login that Ironic is asked by, or without any.
+func (c *Client) glanceService(ctx context.Context, op string, began time.Time) (g, login *gophercloud.ServiceClient, err error) {
 	if c.where == nil {
 		if c.glance == "" {
-			return nil, &Error{Kind: ErrUnavailable, Op: op, Reason: "no_endpoint",
+			return nil, nil, &Error{Kind: ErrUnavailable, Op: op, Reason: "no_endpoint",
 				Err: errors.New("it is not known where Glance is: give its URL (Glance), or log in by clouds.yaml")}
 		}
 		// Ironic's user and password, if there are any, are not for Glance.
-		return c.provided(&gophercloud.ServiceClient{ProviderClient: new(gophercloud.ProviderClient), Type: "image", Endpoint: c.glance}, nil)
+		g, err = c.provided(&gophercloud.ServiceClient{ProviderClient: new(gophercloud.ProviderClient), Type: "image", Endpoint: c.glance}, nil)
+		return g, nil, err
 	}
-	login, err := c.loggedIn(ctx, began)
-	if err != nil {
-		return nil, err
+	if login, err = c.login.get(ctx, began); err != nil {
+		return nil, nil, err
 	}
-	g := &gophercloud.ServiceClient{ProviderClient: login.ProviderClient, Type: "image", Endpoint: c.glance}
+	g = &gophercloud.ServiceClient{ProviderClient: login.ProviderClient, Type: "image", Endpoint: c.glance}
 	if c.glance != "" {
-		return g, nil
+		return g, login, nil
 	}
 	where := *c.where
 	where.ApplyDefaults(g.Type)
@@ -115,41 +115,10 @@ func (c *Client) glanceService(ctx context.Context, op string, began time.Time) 
 		g.Endpoint, err = apiURL("Glance", located, "/v2")
 	}
 	if err != nil {
-		return nil, &Error{Kind: ErrUnavailable, Op: op, Reason: "no_endpoint",
+		return nil, nil, &Error{Kind: ErrUnavailable, Op: op, Reason: "no_endpoint",
 			Err: errors.New("Keystone's catalog has no usable image endpoint for this region and interface: give Glance's URL (Glance)")}
 	}
-	return g, nil
-}
-
-// loggedIn returns the login, whether or not Ironic answers by it.
-func (c *Client) loggedIn(ctx context.Context, began time.Time) (*gophercloud.ServiceClient, error) {
-	if login := c.currentLogin(); login != nil {
-		return login, nil
-	}
-	s, err := c.connected(ctx, began)
-	if err == nil {
-		return s.service, nil
-	}
-	if login := c.currentLogin(); login != nil {
-		return login, nil // it is only Ironic that failed
-	}
-	return nil, err
-}
-
-func (c *Client) currentLogin() *gophercloud.ServiceClient {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.service
-}
-
-// disownLogin drops a login whose token is not good any more, and the session with it.
-func (c *Client) disownLogin(p *gophercloud.ProviderClient) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.service == nil || c.service.ProviderClient != p {
-		return // another call was first
-	}
-	c.service, c.session = nil, nil
+	return g, login, nil
 }
 
 // askGlance returns the document about an image.

@@ -323,11 +323,27 @@ func (c *Client) lists(ctx context.Context, op string, scope Scope) error {
 	return nil
 }
 
-// minor is the microversion that calls are made in.
+// minor is the microversion that calls are made in: that of the first URL that can be asked.
 func (c *Client) minor(ctx context.Context) (int, error) {
-	s, err := c.connected(ctx, time.Now())
-	if err != nil {
-		return 0, err
+	var last error
+	for _, e := range c.endpoints {
+		s, err := e.session.get(ctx, time.Now())
+		if err == nil {
+			return parseMinor(s.service.Microversion)
+		}
+		last = err
 	}
-	return parseMinor(s.service.Microversion)
+	return 0, last
+}
+
+// Check returns nil if Ironic answers a question about its nodes. It asks for none in particular.
+func (c *Client) Check(ctx context.Context) error {
+	const op = "look whether Ironic answers"
+	body, err := c.get(ctx, op, "nodes?limit=1&fields=uuid")
+	if err != nil {
+		return err
+	}
+	page := answer{op: op}
+	page.list(body, "nodes")
+	return page.err
 }

@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	// maxConnections is how many requests are under way at once. One ironic-api process answers about as many requests a
-	// second with 10 under way as with 50, each of them five times later.
-	maxConnections = 16
+	// maxConnections is how many requests to one server are under way at once; more wait, which counts as the server's time.
+	// So it is more than our users ask for at once. One ironic-api process answers about as many requests a second with 10
+	// under way as with 50, each of them five times later.
+	maxConnections = 48
 	// maxBody is far above any node: one with all its fields and a long history of steps has some 100 kB.
 	maxBody = 8 << 20
 )

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 )
 
 // finish is about an object of which every block is there: it is compared with its digest, given out whole, and made to
@@ -13,11 +15,11 @@ import (
 func (f *fill) finish() {
 	o, s := f.o, f.o.store
 	if err := f.verify(); err != nil {
-		if errors.Is(err, ErrBad) { // out of the index first: who reads that it is bad and asks again must not find it
+		if errors.Is(err, ErrBad) {
 			s.quarantine(o, "its digest is another")
 		}
 		o.mu.Lock()
-		o.gone = err
+		f.failLocked(err)
 		o.mu.Unlock()
 		return
 	}
@@ -26,9 +28,7 @@ func (f *fill) finish() {
 	o.changedLocked()
 	o.mu.Unlock()
 	s.mu.Lock()
-	more := o.reserved - o.size // of an object whose end was not known until it came
-	s.used -= more
-	o.reserved -= more
+	s.chargeLocked(o, o.size) // its end may not have been known until it came
 	s.mu.Unlock()
 	s.counters.filled.Add(1)
 	if err := s.commit(o); err != nil {
@@ -66,12 +66,27 @@ func (s *Store) commit(o *Object) error {
 // maxQuarantine is how many bad objects are kept to be looked at.
 const maxQuarantine = 3
 
-// quarantine takes a bad object out of the store and keeps it aside.
+// quarantine takes a bad object, which its caller uses, out of the store and keeps it aside. It leaves the index before
+// its readers learn of it: who reads that it is bad and asks again must not find it. From then on nobody gets more of it.
 func (s *Store) quarantine(o *Object, why string) {
+	s.mu.Lock()
+	keys := slices.Sorted(maps.Keys(o.keys))
+	s.dropLocked(o)
+	o.mu.Lock()
+	known := errors.Is(o.gone, ErrBad)
+	o.gone = ErrBad
+	if o.whole {
+		o.whole, o.present = false, 0
+	}
+	o.changedLocked()
+	o.mu.Unlock()
+	s.mu.Unlock()
+	if known { // two have looked at it at once
+		return
+	}
 	s.counters.badObjects.Add(1)
 	s.log.Error("an object is bad and was taken out of the store", slog.String("object", o.id), slog.String("why", why),
 		slog.String("quarantine", s.dir+"/quarantine"))
-	s.drop(o)
 	err := s.root.Mkdir("quarantine", 0o755)
 	_ = err // it may be there; else the renaming says what is wrong
 	for _, ending := range []string{"", ".sums", ".json"} {
@@ -80,4 +95,7 @@ func (s *Store) quarantine(o *Object, why string) {
 		}
 	}
 	s.pruneQuarantine()
+	if s.options.OnBad != nil {
+		s.options.OnBad(o.id, keys, why)
+	}
 }

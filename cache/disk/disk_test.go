@@ -128,6 +128,7 @@ func open(t testing.TB, dir string, change ...func(*Options)) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	settle(s) // it looks at some objects: those could not be evicted meanwhile, and a bad one would go at any time
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -14,7 +14,8 @@
 //     until the digest is right
 //   - what is on disk survives kill -9 at any instant: an object is whole when its sidecar says so, which is written
 //     last; the blocks of others are checked again before they are used
-//   - the store does not grow beyond its limit, nor the file system's free space fall below its floor
+//   - the store does not grow beyond its limit, nor the file system's free space fall below its floor; objects cost a unit
+//     each at least, and their number is bounded
 //
 // # On disk
 //

@@ -3,7 +3,6 @@
 package disk
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,7 +64,7 @@ func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
 	content := pattern(10*testBlock+5, 82)
 	for _, whole := range []bool{true, false} {
-		for name, damage := range map[string]func(name string) error{
+		for name, harm := range map[string]func(name string) error{
 			"data cut":       func(name string) error { return os.Truncate(name, 3*testBlock+1) },
 			"data longer":    func(name string) error { return os.Truncate(name, 20*testBlock) },
 			"data empty":     func(name string) error { return os.Truncate(name, 0) },
@@ -91,7 +90,7 @@ func TestDamagedFiles(t *testing.T) {
 				o.Release()
 				settle(s)
 				s.Close()
-				if err := damage(filepath.Join(s.dir, dataPath(o.id))); err != nil {
+				if err := harm(filepath.Join(s.dir, dataPath(o.id))); err != nil {
 					t.Fatal(err)
 				}
 				s = open(t, s.dir)
@@ -274,9 +273,7 @@ func TestScrub(t *testing.T) {
 	s := open(t, t.TempDir())
 	id := keep(t, s, "bad", content)
 	keep(t, s, "good", content)
-	bad := bytes.Clone(content)
-	bad[5*testBlock] ^= 1
-	write(t, filepath.Join(s.dir, dataPath(id)), string(bad))
+	damage(t, s, id, content, 5*testBlock)
 	if checked, n, err := s.Scrub(t.Context(), nil); checked != 2 || n != 1 || err != nil {
 		t.Errorf("%d are checked, %d are bad, %v", checked, n, err)
 	}

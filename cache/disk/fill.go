@@ -24,8 +24,12 @@ type fill struct {
 	stop   context.CancelFunc
 	first  *cache.Part
 
+	parallel int // streams at most
+
 	// Guarded by Object.mu.
-	members int // goroutines at work
+	members int   // goroutines at work
+	err     error // for which it ends
+	meter   meter
 	streams []*stream
 	claims  blockState // the number of the last stream
 	ranges  bool       // the origin serves ranges, so that streams may begin anywhere
@@ -60,7 +64,8 @@ const (
 // origin's first answer. The fill is to be started, and counted in Store.fills before Store.mu is free. It takes over a
 // use of the object.
 func (s *Store) newFill(o *Object, origin cache.Origin, part *cache.Part) *fill {
-	f := &fill{o: o, origin: origin, first: part, ranges: o.validator.Strong(), members: 1}
+	f := &fill{o: o, origin: origin, first: part, parallel: int(s.parallel.Load()), ranges: o.validator.Strong(), members: 1,
+		meter: newMeter(time.Now())}
 	f.ctx, f.stop = context.WithCancel(s.ctx)
 	if o.digest != nil {
 		f.hash = o.digest.New()
@@ -101,15 +106,24 @@ func (f *fill) joinLocked() bool {
 	return true
 }
 
+// failLocked ends a fill for an error. Readers are told of it at the fill's end: who reads the error and asks again at once
+// finds neither the fill that failed nor its room taken.
+func (f *fill) failLocked(err error) {
+	if f.err == nil {
+		f.err = err
+	}
+	f.stop()
+}
+
 // leave is called by each of the fill's goroutines when it has nothing more to do; the last one ends the fill.
 func (f *fill) leave() {
-	o := f.o
+	o, s := f.o, f.o.store
 	o.mu.Lock()
 	f.startLocked()
 	f.members--
 	last := f.members == 0
 	f.ended = last
-	complete := last && o.size >= 0 && o.present == o.blocks(o.size) && o.gone == nil
+	complete := last && o.size >= 0 && o.present == o.blocks(o.size) && f.err == nil
 	o.mu.Unlock()
 	if !last {
 		return
@@ -118,19 +132,23 @@ func (f *fill) leave() {
 		f.finish()
 	}
 	f.stop()
-	o.store.mu.Lock()
-	delete(o.store.filling, o)
-	o.store.mu.Unlock()
+	s.counters.filling.Add(-1)
+	s.mu.Lock() // until the fill's use is given back: an object that nobody uses can be evicted for who asks at once
+	delete(s.filling, o)
 	o.mu.Lock()
 	o.fill = nil
-	if !o.whole && o.gone == nil {
+	switch {
+	case f.err != nil:
+		o.gone = f.err
+	case !o.whole && o.gone == nil:
 		o.gone = errIdle
 	}
 	o.changedLocked()
 	o.mu.Unlock()
-	o.Release()
-	o.store.counters.filling.Add(-1)
-	o.store.fills.Done()
+	files, unlink := s.releaseLocked(o)
+	s.mu.Unlock()
+	s.tidy(o, files, unlink)
+	s.fills.Done()
 }
 
 // check checks the blocks that were there before the process began.
@@ -152,7 +170,7 @@ func (f *fill) check() {
 
 // startLocked starts as many streams as are useful: first to what is waited for, then to what comes next.
 func (f *fill) startLocked() {
-	if f.ended || f.o.gone != nil || f.ctx.Err() != nil {
+	if f.ended || f.err != nil || f.ctx.Err() != nil {
 		return
 	}
 	for len(f.streams) < f.limit() {
@@ -167,7 +185,7 @@ func (f *fill) startLocked() {
 // limit is how many streams may run. More than one makes sense only where each can be told where to begin and to end.
 func (f *fill) limit() int {
 	if f.ranges && f.proven && f.o.size >= 0 {
-		return f.o.store.options.Parallel
+		return f.parallel
 	}
 	return 1
 }
@@ -283,9 +301,8 @@ func (f *fill) runLocked(st *stream, part *cache.Part) {
 		defer o.mu.Unlock()
 		f.streams = slices.DeleteFunc(f.streams, func(s *stream) bool { return s == st })
 		f.disclaimLocked(st)
-		if err != nil && o.gone == nil {
-			o.gone = err
-			f.stop()
+		if err != nil {
+			f.failLocked(err)
 		}
 		o.changedLocked()
 	}()

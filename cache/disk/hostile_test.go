@@ -209,7 +209,7 @@ func consistent(t *testing.T, s *Store) {
 	defer s.mu.Unlock()
 	used := int64(0)
 	for _, o := range s.objects {
-		used += o.reserved
+		used += o.charged
 		there := int64(0)
 		for _, state := range o.state {
 			if state == present {

@@ -48,7 +48,9 @@ func (s *Store) SetKey(key string, info json.RawMessage, o *Object) {
 		return
 	}
 	old := s.setKeyLocked(key, info, o)
+	s.taskLocked()
 	s.mu.Unlock()
+	defer s.tasks.Done()
 	s.save(o)
 	s.save(old)
 }
@@ -58,6 +60,9 @@ func (s *Store) setKeyLocked(key string, info json.RawMessage, o *Object) *Objec
 	old := s.keys[key]
 	s.keys[key] = o
 	o.keys[key] = info
+	if len(o.keys) > maxKeys {
+		s.dropKeyLocked(o, key)
+	}
 	if old == nil || old == o {
 		return nil
 	}
@@ -66,6 +71,21 @@ func (s *Store) setKeyLocked(key string, info json.RawMessage, o *Object) *Objec
 		s.dropLocked(old)
 	}
 	return old
+}
+
+// maxKeys is how many keys may lead to an object. All of them stand in its sidecar, which is written anew for each; and a
+// client makes as many as it likes where an origin ignores queries.
+const maxKeys = 1024
+
+// dropKeyLocked takes a key from an object that has too many: any one that is neither pinned nor the one that is kept.
+func (s *Store) dropKeyLocked(o *Object, kept string) {
+	for key := range o.keys { // in no order
+		if key != kept && !s.pinnedKeyLocked(key) {
+			delete(o.keys, key)
+			delete(s.keys, key)
+			return
+		}
+	}
 }
 
 // RemoveKey makes a key lead nowhere. An object without keys is removed when its last user has left.
@@ -81,7 +101,9 @@ func (s *Store) RemoveKey(key string) {
 	if len(o.keys) == 0 {
 		s.dropLocked(o)
 	}
+	s.taskLocked()
 	s.mu.Unlock()
+	defer s.tasks.Done()
 	s.save(o)
 }
 
@@ -115,8 +137,8 @@ func (s *Store) writeSidecar(o *Object, sync bool) error {
 	return writeSidecar(s.root, o.id, side, sync)
 }
 
-// Infos returns what was said of each key.
-func (s *Store) Infos() map[string]json.RawMessage {
+// KeyInfos returns what was said of each key.
+func (s *Store) KeyInfos() map[string]json.RawMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	infos := make(map[string]json.RawMessage, len(s.keys))

@@ -63,7 +63,8 @@ type Object struct {
 	keys     map[string]json.RawMessage
 	users    int // handles that were not released, and the fill
 	element  *list.Element
-	reserved int64
+	reserved int64 // bytes that it has, or is to have
+	charged  int64 // what of Store.used is for it
 	removed  bool
 	touched  time.Time // when the last use was last written down
 
@@ -85,7 +86,6 @@ type Object struct {
 	origin   cache.Origin
 	data     *os.File // open while there are users
 	sums     *os.File
-	created  time.Time
 }
 
 // Size is the object's length in bytes, -1 if that is not known yet.
@@ -263,11 +263,11 @@ func (o *Object) check(i int64) {
 		o.state[i] = absent
 		o.store.counters.badBlocks.Add(1)
 	}
-	if lost {
+	switch {
+	case lost && o.fill != nil:
+		o.fill.failLocked(ErrChanged)
+	case lost:
 		o.gone = ErrChanged
-		if o.fill != nil {
-			o.fill.stop()
-		}
 	}
 	o.changedLocked()
 	if o.fill != nil {

@@ -129,13 +129,13 @@ func TestWrongDigest(t *testing.T) {
 
 func TestChangedOrigin(t *testing.T) {
 	t.Parallel()
-	content := pattern(30*testBlock, 4)
+	content := pattern(100*testBlock, 4)
 	s := open(t, t.TempDir())
 	origin := newOrigin(content)
 	origin.gate = make(chan struct{})
 	o := create(t, s, "key", origin, 0, 8*testBlock, nil)
 	origin.mu.Lock()
-	origin.tag, origin.content = `"2"`, pattern(30*testBlock, 5)
+	origin.tag, origin.content = `"2"`, pattern(100*testBlock, 5)
 	origin.mu.Unlock()
 	close(origin.gate)
 	got, err := readAll(t, o)

@@ -87,7 +87,7 @@ func (s *Store) restore(id string, data fs.DirEntry) *Object {
 	if err == nil && side.Digest != "" {
 		digest, err = parseDigest(side.Digest)
 	}
-	if err == nil && side.Size > s.options.MaxSize { // or all others would have to go first
+	if err == nil && !s.fitsLocked(side.Size) { // or all others would have to go first
 		err = errors.New("it is larger than the store may be now")
 	}
 	if err != nil || data == nil || side.Size < 0 {
@@ -98,7 +98,7 @@ func (s *Store) restore(id string, data fs.DirEntry) *Object {
 		return nil
 	}
 	o := &Object{store: s, id: id, block: side.Block, validator: side.Validator, digest: digest, identity: side.Identity,
-		size: side.Size, progress: make(chan struct{}), reserved: side.Size, gone: errIdle}
+		size: side.Size, progress: make(chan struct{}), gone: errIdle}
 	o.keys = side.Keys
 	if info, err := data.Info(); side.Whole && err == nil && info.Size() == side.Size {
 		o.whole, o.durable, o.gone = true, true, nil
@@ -118,7 +118,7 @@ func (s *Store) adopt(o *Object, used time.Time) {
 	s.insertLocked(o) // nobody else has the store yet
 	o.touched = used
 	o.lastUse.Store(used.Unix())
-	s.used += o.reserved
+	s.chargeLocked(o, o.size)
 	for key, info := range keys {
 		s.setKeyLocked(key, info, o)
 	}
@@ -130,16 +130,21 @@ func (s *Store) adopt(o *Object, used time.Time) {
 // samples is how many objects are looked at when the process begins.
 const samples = 64
 
-// sample checks a block of some objects, so that a disk that rots is noticed.
-func (s *Store) sample() {
+// someLeft returns some of the whole objects that another process has left.
+func (s *Store) someLeft() []*Object {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	objects := make([]*Object, 0, samples)
 	for _, o := range s.objects { // in no order
 		if o.durable && len(objects) < samples {
 			objects = append(objects, o)
 		}
 	}
-	s.mu.Unlock()
+	return objects
+}
+
+// sample checks a block of each object, so that a disk that rots is noticed.
+func (s *Store) sample(objects []*Object) {
 	for _, o := range objects {
 		if s.ctx.Err() != nil {
 			return
@@ -160,10 +165,17 @@ func (o *Object) good(i int64) bool {
 	return there && err == nil && sum == want
 }
 
-// Scrub compares every block of every whole object with its checksum and takes the bad ones out. Progress is told after
-// each object. It returns how many objects were looked at and how many of them were bad.
+// Scrub compares every block of every whole object with its checksum and takes the bad ones out. What is still to be
+// filled is left out: its blocks are checked as they come, or before they are used. Progress is told after each object.
+// It returns how many objects were looked at to their end and how many of them were bad; the error is the context's, or
+// ErrClosed.
 func (s *Store) Scrub(ctx context.Context, progress func(done, of int)) (checked, bad int, err error) {
 	s.mu.Lock()
+	if !s.taskLocked() {
+		s.mu.Unlock()
+		return 0, 0, ErrClosed
+	}
+	defer s.tasks.Done()
 	objects := make([]*Object, 0, len(s.objects))
 	for _, o := range s.objects {
 		objects = append(objects, o)
@@ -171,25 +183,38 @@ func (s *Store) Scrub(ctx context.Context, progress func(done, of int)) (checked
 	s.mu.Unlock()
 	for n, o := range objects {
 		if o.Whole() && s.use(o) {
-			checked++
-			for i := range o.blocks(o.size) {
-				if err := ctx.Err(); err != nil {
-					s.release(o)
-					return checked, bad, err
-				}
-				if !o.good(i) {
-					bad++
-					s.quarantine(o, "a block is not what was written")
-					break
-				}
-			}
+			good, err := s.scrub(ctx, o)
 			s.release(o)
+			if err != nil {
+				return checked, bad, err
+			}
+			checked++
+			if !good {
+				bad++
+			}
 		}
 		if progress != nil {
 			progress(n+1, len(objects))
 		}
 	}
 	return checked, bad, nil
+}
+
+// scrub checks a whole object, which its caller uses, and takes it out if it is bad.
+func (s *Store) scrub(ctx context.Context, o *Object) (good bool, err error) {
+	for i := range o.blocks(o.size) {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		if s.ctx.Err() != nil {
+			return false, ErrClosed
+		}
+		if !o.good(i) {
+			s.quarantine(o, "a block is not what was written")
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // pruneQuarantine removes all but the newest bad objects.

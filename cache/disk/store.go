@@ -27,10 +27,13 @@ type Options struct {
 	MaxSize int64
 	// MinFree is how many bytes of the file system are left to others.
 	MinFree int64
-	// Block is the unit in which bytes become visible, in bytes. Default: 1 MiB.
+	// Block is the unit in which bytes of new objects become visible, in bytes. Default: 1 MiB.
 	Block int64
 	// Parallel is how many ranges of one object are fetched at once. Default: 4.
 	Parallel int
+	// OnBad is told of each object that was found to be bad and put into quarantine: its id, the keys that led to it, and
+	// what is wrong with it. It is called by a goroutine that the store waits for when it closes. May be nil.
+	OnBad func(id string, keys []string, why string)
 	// Log is told of trouble. Default: slog's.
 	Log *slog.Logger
 }
@@ -43,11 +46,13 @@ type Store struct {
 	options  Options
 	log      *slog.Logger
 	counters counters
+	block    atomic.Int64 // of new objects
+	parallel atomic.Int64 // of new fills
 
 	ctx   context.Context // of fills; ends at Close
 	stop  context.CancelFunc
 	fills sync.WaitGroup
-	tasks sync.WaitGroup // unlinking, sampling
+	tasks sync.WaitGroup // unlinking, sampling, sidecars
 
 	mu         sync.Mutex
 	keys       map[string]*Object
@@ -55,7 +60,8 @@ type Store struct {
 	making     map[string]chan struct{} // identities of objects that are being made; closed when they are
 	objects    map[string]*Object
 	recent     *list.List // of *Object, the last used first
-	used       int64      // bytes reserved by objects, and by those that were dropped while they have users
+	used       int64      // what objects cost, those too that were dropped and have users
+	most       int        // objects
 	filling    map[*Object]struct{}
 	pinned     map[string]struct{}
 	closed     bool
@@ -68,15 +74,16 @@ type counters struct {
 
 // Stats is what a store has and did.
 type Stats struct {
-	Objects, Bytes, MaxBytes int64
-	Filling                  int64 // objects that are being filled
-	Filled                   int64 // objects that were
-	Resumed                  int64 // connections that were taken up again
-	Received                 int64 // bytes from origins
-	BadBlocks, BadObjects    int64 // whose checksum or digest was wrong
-	NotStored                int64 // objects that could not be written
-	Evicted, EvictedBytes    int64
-	OldestUse                time.Time // of the object that is evicted next
+	Objects, MaxObjects   int64
+	Bytes, MaxBytes       int64 // what objects cost: their length, rounded up to 64 KiB
+	Filling               int64 // objects that are being filled
+	Filled                int64 // objects that were
+	Resumed               int64 // connections that were taken up again
+	Received              int64 // bytes from origins
+	BadBlocks, BadObjects int64 // whose checksum or digest was wrong
+	NotStored             int64 // objects that could not be written
+	Evicted, EvictedBytes int64
+	OldestUse             time.Time // of the object that is evicted next
 }
 
 // Open opens the store in a directory, which is made if it is not there. One process at a time has a store.
@@ -95,7 +102,8 @@ func Open(dir string, options Options) (*Store, error) {
 	}
 	s := &Store{dir: dir, options: options, log: options.Log, keys: make(map[string]*Object),
 		identities: make(map[string]*Object), making: make(map[string]chan struct{}), objects: make(map[string]*Object), filling: make(map[*Object]struct{}),
-		recent: list.New()}
+		recent: list.New(), most: objectsIn(options.MaxSize)}
+	s.SetFills(options.Block, options.Parallel)
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)
 	}
@@ -103,7 +111,8 @@ func Open(dir string, options Options) (*Store, error) {
 	if err := s.scan(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: %w", dir, err), s.Close())
 	}
-	s.tasks.Go(s.sample)
+	left := s.someLeft() // not what comes while nobody has got to it yet
+	s.tasks.Go(func() { s.sample(left) })
 	return s, nil
 }
 
@@ -127,9 +136,16 @@ func (s *Store) Close() error {
 // SetLimits changes what a store may take. A smaller limit evicts.
 func (s *Store) SetLimits(maxSize, minFree int64) {
 	s.mu.Lock()
-	s.options.MaxSize, s.options.MinFree = maxSize, minFree
+	s.options.MaxSize, s.options.MinFree, s.most = maxSize, minFree, objectsIn(maxSize)
 	s.mu.Unlock()
 	_ = s.makeRoom() // what is used or pinned stays
+}
+
+// SetFills changes the block of objects that are made from now on, and how many ranges are fetched at once by fills that
+// begin from now on. Other objects keep their block, also after a restart: it is in their checksums.
+func (s *Store) SetFills(block int64, parallel int) {
+	s.block.Store(block)
+	s.parallel.Store(int64(parallel))
 }
 
 // Pin keeps the objects of these keys from eviction, and of no others. A key stands for those, too, that have a NUL and
@@ -151,8 +167,8 @@ type New struct {
 	Identity string          // see Find; may be empty
 	Digest   *cache.Digest   // nil: not known
 	Origin   cache.Origin
-	// Part is the origin's first answer. It begins at a multiple of the store's block, and its context is not a client's.
-	// Its body may be closed while it is read.
+	// Part is the origin's first answer. It is of use if it begins at a multiple of the store's block. Its context is not a
+	// client's. Its body may be closed while it is read.
 	Part *cache.Part
 }
 
@@ -161,24 +177,24 @@ type New struct {
 // to be released.
 func (s *Store) Create(n New) (*Object, error) {
 	size := n.Part.Size
-	if n.Part.First%s.options.Block != 0 {
-		return nil, fmt.Errorf("a part that begins at byte %d", n.Part.First)
-	}
 	made, err := s.claim(n.Identity)
 	if err != nil {
 		return nil, err
 	}
 	defer made()
 	now := time.Now()
-	o := &Object{store: s, id: newID(), block: s.options.Block, validator: n.Part.Validator, digest: n.Digest, identity: n.Identity,
-		size: size, progress: make(chan struct{}), created: now, touched: now, origin: n.Origin, users: 2} // the caller and the fill
+	o := &Object{store: s, id: newID(), block: s.Block(), validator: n.Part.Validator, digest: n.Digest, identity: n.Identity,
+		size: size, progress: make(chan struct{}), touched: now, origin: n.Origin, users: 2} // the caller and the fill
 	o.lastUse.Store(now.Unix())
 	if err := s.reserve(o, max(size, 0)); err != nil {
 		return nil, err
 	}
 	first := n.Part
-	if first.First > 0 && !o.validator.Strong() {
+	switch {
+	case first.First > 0 && !o.validator.Strong():
 		first = nil // only what comes in one piece from the beginning is of one representation
+	case first.First%o.block != 0:
+		first = nil // it was asked for before the block was another
 	}
 	o.mu.Lock() // who reserves looks at what others have reserved
 	if size >= 0 {
@@ -308,19 +324,28 @@ func (s *Store) insertLocked(o *Object) {
 	}
 }
 
-// drop takes an object out of the index. Its users keep it; its files go with the last of them.
-func (s *Store) drop(o *Object) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dropLocked(o)
-}
-
-// discard is drop for an object whose sidecar is not needed any more, though it may have users for long.
+// discard takes an object out of the index, and its sidecar from the disk, though it may have users for long.
 func (s *Store) discard(o *Object) {
-	s.drop(o)
+	s.mu.Lock()
+	s.dropLocked(o)
+	if s.taskLocked() { // else it is a fill, which Close waits for, too
+		defer s.tasks.Done()
+	}
+	s.mu.Unlock()
 	s.save(o)
 }
 
+// taskLocked counts something that Close waits for, and that calls tasks.Done when it is done. It reports false, and
+// counts nothing, if the store is closed.
+func (s *Store) taskLocked() bool {
+	if s.closed {
+		return false
+	}
+	s.tasks.Add(1)
+	return true
+}
+
+// dropLocked takes an object out of the index. Its users keep it; its files go with the last of them.
 func (s *Store) dropLocked(o *Object) {
 	if o.removed {
 		return
@@ -363,15 +388,15 @@ func (s *Store) Stats() Stats {
 		Evicted: c.evicted.Load(), EvictedBytes: c.evictedBytes.Load()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stats.Objects, stats.Bytes, stats.MaxBytes = int64(len(s.objects)), s.used, s.options.MaxSize
+	stats.Objects, stats.MaxObjects, stats.Bytes, stats.MaxBytes = int64(len(s.objects)), int64(s.most), s.used, s.options.MaxSize
 	if last := s.recent.Back(); last != nil {
 		stats.OldestUse = time.Unix(last.Value.(*Object).lastUse.Load(), 0)
 	}
 	return stats
 }
 
-// Block is the unit in which bytes become visible.
-func (s *Store) Block() int64 { return s.options.Block }
+// Block is the unit in which bytes of new objects become visible.
+func (s *Store) Block() int64 { return s.block.Load() }
 
 func newID() string {
 	var b [16]byte

@@ -222,6 +222,7 @@ func (f *fill) blockDone(st *stream, i, n int64, sum uint32, store bool) error {
 	}
 	o.mu.Lock()
 	st.pos += n
+	f.meter.add(n, time.Now())
 	if store {
 		o.state[i] = present
 		o.present++

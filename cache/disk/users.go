@@ -65,21 +65,30 @@ func (s *Store) opened(o *Object) bool {
 }
 
 func (s *Store) release(o *Object) {
-	var files [2]*os.File
 	s.mu.Lock()
+	files, unlink := s.releaseLocked(o)
+	s.mu.Unlock()
+	s.tidy(o, files, unlink)
+}
+
+// releaseLocked counts a user no more. What it returns is for tidy, without Store.mu.
+func (s *Store) releaseLocked(o *Object) (files [2]*os.File, unlink bool) {
 	o.users--
-	unlink := false
 	switch {
 	case o.users == 0:
 		files = o.detach() // nobody can take it up before Store.mu is free
 		if o.removed {
 			s.unreserveLocked(o)
-			unlink = !s.closed // else the next process does it: there is no sidecar
+			unlink = s.taskLocked() // else the next process does it: there is no sidecar
 		}
 	case o.removed && o.users == 1:
 		o.abandon()
 	}
-	s.mu.Unlock()
+	return files, unlink
+}
+
+// tidy closes and removes what an object's last user leaves.
+func (s *Store) tidy(o *Object, files [2]*os.File, unlink bool) {
 	for _, f := range files {
 		if f != nil {
 			_ = f.Close()
@@ -87,5 +96,6 @@ func (s *Store) release(o *Object) {
 	}
 	if unlink {
 		s.unlink(o.id)
+		s.tasks.Done()
 	}
 }

@@ -32,9 +32,11 @@ type Terms[V any] struct {
 	Negative time.Duration
 	// Usable reports whether a value of that age may stand in for a fresh one while there is none. Nil: none may.
 	Usable func(value V, age time.Duration) bool
-	// Patience is how long the source is waited for where there is a usable value; 0: as long as it takes. The source is
-	// asked to the end all the same.
+	// Patience is how long the source is waited for; 0: as long as it takes. The source is asked to the end all the same.
 	Patience time.Duration
+	// Late is how long an answer is fresh, at least, that took longer than the patience, from its arrival on: whoever asked
+	// for it has been told to come back.
+	Late time.Duration
 	// Held are answers beside those of the Cache, with which they are compared: the newer one counts. Nil: none.
 	Held *Held[V]
 }
@@ -47,7 +49,7 @@ func (t *Terms[V]) of(negative bool) time.Duration {
 	return t.Value
 }
 
-// ErrSlow is the error beside a usable value whose source took longer than the user's patience.
+// ErrSlow is the error when the source takes longer than the user's patience.
 var ErrSlow = errors.New("the source has not answered yet")
 
 // Load asks the source. Its context is not that of any single caller.
@@ -76,10 +78,10 @@ type Cache[V any] struct {
 	seed      maphash.Seed
 	epoch     atomic.Uint64
 	forgotten [4096]atomic.Uint64
+	expired   atomic.Uint64 // the latest epoch at which all lifetimes were ended
 
 	background context.Context // ends at Close
 	stop       context.CancelFunc
-	renewals   sync.WaitGroup
 	renewing   atomic.Int32
 }
 
@@ -90,8 +92,9 @@ type item[V any] struct {
 	asked      time.Time
 	since      time.Time // asked, or earlier if a part of it is older
 	restored   bool      // by another process; it is never fresh
-	began      uint64    // the epoch when the source was asked
-	key, group uint16    // slots
+	took       time.Duration
+	began      uint64 // the epoch when the source was asked
+	key, group uint16 // slots
 	renewed    atomic.Bool
 }
 
@@ -111,14 +114,13 @@ func New[V any](config Config[V]) (*Cache[V], error) {
 	return c, nil
 }
 
-// Close ends renewals under way, waits for them and lets everything go. Whoever uses the Cache at that time or later is
-// answered by the source.
+// Close ends fills that nobody waits for, and lets everything go. Whoever uses the Cache at that time or later is answered
+// by the source.
 func (c *Cache[V]) Close() error {
 	c.using.Lock()
 	c.closed = true
 	c.using.Unlock()
 	c.stop()
-	c.renewals.Wait()
 	c.held.Close()
 	return nil
 }
@@ -126,11 +128,11 @@ func (c *Cache[V]) Close() error {
 // Get returns the answer for key, asking load where none is as fresh as wanted. An error comes with a stale entry when
 // there is an older answer, and Status is cache.Stale then. What was forgotten is never usable.
 func (c *Cache[V]) Get(ctx context.Context, key string, terms *Terms[V], load Load[V]) (Entry[V], error) {
-	return c.getSince(ctx, c.epoch.Load(), key, terms, load)
+	return c.getSince(ctx, time.Now(), c.epoch.Load(), key, terms, load)
 }
 
-// getSince is Get for somebody who came at an epoch.
-func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, terms *Terms[V], load Load[V]) (Entry[V], error) {
+// getSince is Get for somebody who came at a time and an epoch.
+func (c *Cache[V]) getSince(ctx context.Context, began time.Time, came uint64, key string, terms *Terms[V], load Load[V]) (Entry[V], error) {
 	now := time.Now()
 	old, ok := c.kept(key)
 	if held := terms.Held.get(key); held != nil && (!ok || held.asked.After(old.asked)) {
@@ -146,20 +148,23 @@ func (c *Cache[V]) getSince(ctx context.Context, came uint64, key string, terms 
 		}
 		usable = old.err == nil && terms.Usable != nil && !c.isForgotten(old) && terms.Usable(old.value, now.Sub(old.since))
 	}
-	waiting := ctx
-	if usable && terms.Patience > 0 {
-		c.renew(key, old, load) // goes on when the patience is at its end
-		var cancel context.CancelFunc
-		waiting, cancel = context.WithTimeoutCause(ctx, terms.Patience, ErrSlow)
-		defer cancel()
+	work := func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) }
+	var filled *item[V]
+	var shared bool
+	var err error
+	if terms.Patience > 0 {
+		waiting, cancel := context.WithDeadline(ctx, began.Add(terms.Patience))
+		filled, shared, err = c.flight.Keep(waiting, c.background, key, work)
+		if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+			err = ErrSlow
+		}
+		cancel()
+	} else {
+		filled, shared, err = c.flight.Do(ctx, key, work)
 	}
-	filled, shared, err := c.flight.Do(waiting, key, c.instead(old, key, load))
-	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
-		err = ErrSlow
-	}
-	if shared && err == nil && filled.began < came && c.isForgotten(filled) {
+	if shared && err == nil && filled.began < came && c.isPast(filled) {
 		// It was forgotten while it was on its way to others. What is kept or under way now began after that.
-		return c.getSince(ctx, came, key, terms, load)
+		return c.getSince(ctx, began, came, key, terms, load)
 	}
 	switch {
 	case err == nil:
@@ -179,6 +184,7 @@ func (c *Cache[V]) fill(ctx context.Context, key string, load Load[V]) (*item[V]
 	now := time.Now()
 	i := &item[V]{asked: now, since: now, began: c.epoch.Load(), key: c.slot(key)}
 	value, err := load(ctx, key)
+	i.took = time.Since(i.asked)
 	switch {
 	case err == nil:
 		c.fillIn(i, value)
@@ -189,19 +195,6 @@ func (c *Cache[V]) fill(ctx context.Context, key string, load Load[V]) (*item[V]
 	}
 	c.keep(key, i)
 	return i, nil
-}
-
-// instead is fill for who has an answer, or nil, that will not do: one that has come since then will, since two who want the
-// same, and of whom one was quicker, are one question.
-func (c *Cache[V]) instead(old *item[V], key string, load Load[V]) func(context.Context) (*item[V], error) {
-	return func(ctx context.Context) (*item[V], error) {
-		if old != nil {
-			if now, ok := c.kept(key); ok && now.asked.After(old.asked) && !c.isForgotten(now) {
-				return now, nil
-			}
-		}
-		return c.fill(ctx, key, load)
-	}
 }
 
 func (c *Cache[V]) fillIn(i *item[V], value V) {
@@ -246,19 +239,23 @@ func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
 	if old.err != nil || old.renewed.Swap(true) {
 		return
 	}
-	c.using.RLock()
-	defer c.using.RUnlock()
-	if c.renewing.Add(1) > maxRenewals || c.closed {
+	if c.renewing.Add(1) > maxRenewals {
 		c.renewing.Add(-1)
 		old.renewed.Store(false)
 		return
 	}
-	c.renewals.Go(func() {
+	began := c.flight.Start(c.background, key, func(ctx context.Context) (*item[V], error) {
 		defer c.renewing.Add(-1)
-		if _, _, err := c.flight.Do(c.background, key, c.instead(old, key, load)); err != nil {
+		i, err := c.fill(ctx, key, load)
+		if err != nil {
 			old.renewed.Store(false) // it is still what there is
 		}
+		return i, err
 	})
+	if !began {
+		c.renewing.Add(-1)
+		old.renewed.Store(false)
+	}
 }
 
 // Forget makes everything stale that belongs to a group, at once; or, where the name is a key, the answer for it.
@@ -272,11 +269,18 @@ func (c *Cache[V]) ForgetKey(key string) {
 	}
 }
 
-func (c *Cache[V]) forget(slot uint16) {
+func (c *Cache[V]) forget(slot uint16) { c.mark(&c.forgotten[slot]) }
+
+// Expire ends the lifetime of all answers: the source is asked anew for each. Unlike what was forgotten, they are usable as
+// before, since nothing is known of them but that they may be wrong.
+func (c *Cache[V]) Expire() { c.mark(&c.expired) }
+
+// mark begins a new epoch and writes it down.
+func (c *Cache[V]) mark(epoch *atomic.Uint64) {
 	now := c.epoch.Add(1)
 	for {
-		last := c.forgotten[slot].Load()
-		if last >= now || c.forgotten[slot].CompareAndSwap(last, now) {
+		last := epoch.Load()
+		if last >= now || epoch.CompareAndSwap(last, now) {
 			return
 		}
 	}
@@ -291,11 +295,23 @@ func (c *Cache[V]) isForgotten(i *item[V]) bool {
 	return c.forgotten[i.key].Load() > i.began || c.forgotten[i.group].Load() > i.began
 }
 
+// isPast reports whether an answer was forgotten, or its lifetime ended, after the source was asked.
+func (c *Cache[V]) isPast(i *item[V]) bool {
+	return c.expired.Load() > i.began || c.isForgotten(i)
+}
+
 // remaining is how long an answer is fresh yet.
 func (c *Cache[V]) remaining(i *item[V], terms *Terms[V], now time.Time) time.Duration {
-	ttl := terms.of(i.err != nil) - now.Sub(i.since)
-	if c.isForgotten(i) || i.restored {
-		return min(ttl, 0)
+	if i.restored {
+		return min(terms.of(false)-now.Sub(i.since), 0)
 	}
-	return ttl
+	if c.isPast(i) {
+		return 0
+	}
+	age := now.Sub(i.since)
+	left := terms.of(i.err != nil) - age
+	if terms.Patience > 0 && i.took >= terms.Patience {
+		left = max(left, terms.Late+i.took-now.Sub(i.asked))
+	}
+	return left
 }

@@ -323,40 +323,134 @@ func TestCloseWhileOthersAsk(t *testing.T) {
 	}
 }
 
-// TestPatience has a source that takes longer than a user of an older answer waits, and goes on.
+// TestPatience has a source that takes longer than its users wait, and goes on.
 func TestPatience(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
-		terms := &Terms[string]{Value: 8 * time.Second, Patience: time.Second,
+		terms := &Terms[string]{Value: 8 * time.Second, Patience: time.Second, Late: 5 * time.Second,
 			Usable: func(_ string, age time.Duration) bool { return age <= time.Minute }}
-		if _, err := c.Get(t.Context(), "a", terms, s.load); err != nil {
+		block := func() (release func()) {
+			blocked := make(chan struct{})
+			s.block.Store(&blocked)
+			return sync.OnceFunc(func() { close(blocked) })
+		}
+		slow := func(value string, usable bool) {
+			t.Helper()
+			before := time.Now()
+			e, err := c.Get(t.Context(), "a", terms, s.load)
+			if !errors.Is(err, ErrSlow) || e.Value != value || e.Usable != usable || time.Since(before) != time.Second {
+				t.Errorf("Get = %+v, %v after %v; want ErrSlow after a second beside %q, usable %v", e, err, time.Since(before), value, usable)
+			}
+		}
+		release := block()
+		slow("", false) // nothing is known
+		release()
+		synctest.Wait()
+		get(t, c, s, "a", "a 1", cache.Hit) // the question went on
+
+		pass(30 * time.Second)
+		release = block()
+		slow("a 1", true)
+		release()
+		synctest.Wait()
+		get(t, c, s, "a", "a 2", cache.Hit)
+
+		pass(2 * time.Minute) // nothing is usable any more, and the source takes longer than an answer lives
+		release = block()
+		defer release()
+		slow("a 2", false)
+		pass(30 * time.Second)
+		slow("a 2", false)
+		release()
+		synctest.Wait()
+		pass(5*time.Second - 1)
+		for range 2 { // it waits for who was told to come back
+			if e, err := c.Get(t.Context(), "a", terms, s.load); err != nil || e.Value != "a 3" || e.TTL != 1 || e.Age < 35*time.Second {
+				t.Errorf("Get = %+v, %v; want a 3", e, err)
+			}
+		}
+		pass(1)
+		if e, err := c.Get(t.Context(), "a", terms, s.load); err != nil || e.Value != "a 4" {
+			t.Errorf("Get = %+v, %v; want a 4", e, err)
+		}
+
+		release = block()
+		pass(7 * time.Second)
+		c.Forget("a")
+		slow("a 4", false) // what was forgotten is not usable
+		pass(time.Second)
+		c.Forget("a")
+		release()
+		synctest.Wait()
+		if e, err := c.Get(t.Context(), "a", terms, s.load); err != nil || e.Value != "a 6" {
+			t.Errorf("Get = %+v, %v; want a 6: what was on its way is forgotten, too", e, err)
+		}
+	})
+}
+
+// TestPatienceHasOneEnd has an answer forgotten while others wait for it: they wait for the next one, and no longer in all.
+func TestPatienceHasOneEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		terms := &Terms[string]{Value: 8 * time.Second, Patience: time.Second}
+		slow := func(ctx context.Context, key string) (string, error) {
+			select {
+			case <-time.After(900 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return key, ctx.Err()
+		}
+		go c.Get(t.Context(), "a", terms, slow)
+		synctest.Wait()
+		c.Forget("a")
+		before := time.Now()
+		if _, err := c.Get(t.Context(), "a", terms, slow); !errors.Is(err, ErrSlow) || time.Since(before) != time.Second {
+			t.Errorf("Get = %v after %v; want ErrSlow after a second", err, time.Since(before))
+		}
+	})
+}
+
+// TestCloseEndsWhatNobodyWaitsFor has one fill with a user and one without.
+func TestCloseEndsWhatNobodyWaitsFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(Config[string]{MaxEntries: 1000})
+		if err != nil {
 			t.Fatal(err)
 		}
-		pass(30 * time.Second)
 		release := make(chan struct{})
-		s.block.Store(&release)
-		before := time.Now()
-		e, err := c.Get(t.Context(), "a", terms, s.load)
-		if !errors.Is(err, ErrSlow) || e.Value != "a 1" || !e.Usable || time.Since(before) != time.Second {
-			t.Errorf("Get = %+v, %v after %v; want the usable old value and ErrSlow after a second", e, err, time.Since(before))
+		ended := make(map[string]error)
+		var mu sync.Mutex
+		load := func(ctx context.Context, key string) (string, error) {
+			var err error
+			select {
+			case <-release:
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ended[key] = err
+			return key, err
 		}
-		close(release)
+		if _, err := c.Get(t.Context(), "left", &Terms[string]{Patience: time.Second}, load); !errors.Is(err, ErrSlow) {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		group.Go(func() {
+			if v, err := c.Get(t.Context(), "waited for", &Terms[string]{Patience: time.Minute}, load); v.Value != "waited for" || err != nil {
+				t.Errorf("Get = %q, %v", v.Value, err)
+			}
+		})
 		synctest.Wait()
-		get(t, c, s, "a", "a 2", cache.Hit) // the question went on
-
-		pass(2 * time.Minute) // nothing is usable any more
-		again := make(chan struct{})
-		s.block.Store(&again)
-		go func() {
-			pass(5 * time.Second)
-			close(again)
-		}()
-		if e, err := c.Get(t.Context(), "a", terms, s.load); err != nil || e.Value != "a 3" {
-			t.Errorf("Get = %+v, %v; want the new value, however long it takes", e, err)
+		if err := c.Close(); err != nil {
+			t.Error(err)
 		}
-		c.Forget("a")
-		s.fail(errDown)
-		if e, err := c.Get(t.Context(), "a", terms, s.load); !errors.Is(err, errDown) || e.Usable {
-			t.Errorf("Get = %+v, %v; what was forgotten is not usable", e, err)
+		synctest.Wait()
+		mu.Lock()
+		if err, ok := ended["left"]; !ok || err == nil {
+			t.Errorf("what nobody waits for goes on after Close (%v, %v)", ok, err)
 		}
+		mu.Unlock()
+		close(release)
+		group.Wait()
 	})
 }

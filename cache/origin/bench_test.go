@@ -48,7 +48,7 @@ func BenchmarkBody(b *testing.B) {
 			rate int64
 		}{{"part", 0}, {"line", 1 << 40}} {
 			b.Run(fmt.Sprintf("%s/%dK", line.name, len(buffer)>>10), func(b *testing.B) {
-				s := source(b, newClient(b, func(c *Config) { c.LineRate = line.rate }), server.URL, nil)
+				s := source(b, newClient(b, func(c *Config) { c.Line = lineOf(line.rate) }), server.URL, nil)
 				b.SetBytes(size)
 				b.ReportAllocs()
 				for b.Loop() {

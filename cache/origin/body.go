@@ -35,7 +35,7 @@ type body struct {
 	ctx    context.Context // of the request, which is the body's, too
 	cancel context.CancelCauseFunc
 	from   io.ReadCloser
-	line   *line
+	line   *Line
 	idle   time.Duration
 	timer  *time.Timer // runs while a read does; ends the context
 	last   bool        // of its connection
@@ -47,7 +47,7 @@ type body struct {
 
 func (c *Client) newBody(ctx context.Context, cancel context.CancelCauseFunc, response *http.Response) *body {
 	b := &body{
-		ctx: ctx, cancel: cancel, from: response.Body, line: c.line, idle: c.cfg.IdleBody, last: response.Close,
+		ctx: ctx, cancel: cancel, from: response.Body, line: c.cfg.Line, idle: c.cfg.IdleBody, last: response.Close,
 		left: response.ContentLength,
 	}
 	b.timer = time.AfterFunc(b.idle, func() { cancel(&IdleError{b.idle}) })

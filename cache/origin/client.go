@@ -14,7 +14,6 @@ type Client struct {
 	cfg       Config
 	allow     []pattern
 	named     map[address]bool
-	line      *line // nil: as fast as it goes
 	transport http.RoundTripper
 	guarded   http.RoundTripper // for origins that are not allowed by name; it looks at addresses
 	proxy     func(*http.Request) (*url.URL, error)
@@ -40,7 +39,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, line: newLine(cfg.LineRate), named: make(map[address]bool, len(cfg.Named))}
+	c := &Client{cfg: cfg, named: make(map[address]bool, len(cfg.Named))}
 	for _, entry := range cfg.Named {
 		if u, err := url.Parse(entry); err == nil {
 			if at, err := addressOf(u); err == nil { // else it cannot be asked, either

@@ -41,8 +41,9 @@ type Config struct {
 	DialTimeout, TLSTimeout, HeaderTimeout time.Duration
 	// IdleBody is how long a body may make no progress before it ends with an *IdleError. Default: 30 s.
 	IdleBody time.Duration
-	// LineRate is how many bytes of bodies per second all transfers together may take. Default: no limit.
-	LineRate int64
+	// Line bounds how many bytes of bodies per second all transfers together may take, those of other clients with the same
+	// line among them. Default: no limit.
+	Line *Line
 	// MaxRedirects is how many redirects are followed for one answer. Default: 5.
 	MaxRedirects int
 	// MaxConnsPerHost is how many connections one host may get; who wants one more waits. Default: no limit.
@@ -94,8 +95,6 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	switch {
-	case c.LineRate < 0:
-		return c, &ConfigError{"LineRate", strconv.FormatInt(c.LineRate, 10), errNegative}
 	case c.MaxRedirects < 0:
 		return c, &ConfigError{"MaxRedirects", strconv.Itoa(c.MaxRedirects), errNegative}
 	case c.MaxConnsPerHost < 0:

@@ -26,7 +26,6 @@ func TestConfigRefuses(t *testing.T) {
 		"TLSTimeout":      {Config{TLSTimeout: -1}, `TLSTimeout "-1ns": is negative`},
 		"HeaderTimeout":   {Config{HeaderTimeout: -time.Second}, `HeaderTimeout "-1s": is negative`},
 		"IdleBody":        {Config{IdleBody: -time.Second}, `IdleBody "-1s": is negative`},
-		"LineRate":        {Config{LineRate: -1}, `LineRate "-1": is negative`},
 		"MaxRedirects":    {Config{MaxRedirects: -1}, `MaxRedirects "-1": is negative`},
 		"MaxConnsPerHost": {Config{MaxConnsPerHost: -1}, `MaxConnsPerHost "-1": is negative`},
 		"no CAFile":       {Config{CAFile: nothing + "x"}, "cannot be read"},

@@ -56,7 +56,6 @@ type Target struct {
 // Cache is a shared cache. It may be used by many goroutines at once.
 type Cache struct {
 	store  *disk.Store
-	block  int64
 	leases leases
 
 	ctx   context.Context // of questions to origins, which outlive who asked
@@ -65,7 +64,10 @@ type Cache struct {
 
 	mu      sync.Mutex
 	kept    map[string][]kept // by Target.Key
+	added   int               // to kept, since those were forgotten last that were evicted
+	sweepAt int               // how many more it takes
 	pending map[string]*fetch
+	closed  bool
 }
 
 // kept is an answer in the store.
@@ -76,9 +78,9 @@ type kept struct {
 
 // New returns a cache with what the store has. Close ends it; the store is the caller's.
 func New(store *disk.Store) *Cache {
-	c := &Cache{store: store, block: store.Block(), kept: make(map[string][]kept), pending: make(map[string]*fetch)}
+	c := &Cache{store: store, kept: make(map[string][]kept), sweepAt: leastSweep, pending: make(map[string]*fetch)}
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	for key, info := range store.Infos() {
+	for key, info := range store.KeyInfos() {
 		var k = kept{key: key}
 		if err := json.Unmarshal(info, &k.Variant); err != nil || k.Response.Status == 0 {
 			store.RemoveKey(key)
@@ -95,6 +97,9 @@ const separator = "\x00"
 
 // Close ends the questions to origins and waits for them.
 func (c *Cache) Close() {
+	c.mu.Lock()
+	c.closed = true // nobody asks any more
+	c.mu.Unlock()
 	c.stop()
 	c.tasks.Wait()
 	c.leases.close()
@@ -121,14 +126,40 @@ const maxVariants = 8
 func (c *Cache) remember(target string, k kept) {
 	c.mu.Lock()
 	all := slices.DeleteFunc(slices.Clone(c.kept[target]), func(other kept) bool { return other.key == k.key })
-	all = append(all, k)
+	if all = append(all, k); len(all) > len(c.kept[target]) {
+		c.added++
+	}
 	slices.SortStableFunc(all, func(a, b kept) int { return a.Response.Answered.Compare(b.Response.Answered) })
 	dropped := all[:max(0, len(all)-maxVariants)]
 	c.kept[target] = slices.Clone(all[len(dropped):])
+	if c.added >= c.sweepAt {
+		c.sweepLocked()
+	}
 	c.mu.Unlock()
 	for _, old := range dropped {
 		c.store.RemoveKey(old.key)
 	}
+}
+
+// leastSweep is how many answers it takes at least.
+const leastSweep = 1 << 10
+
+// sweepLocked forgets what the store has evicted and nobody asks for again perhaps: there can be any number of targets
+// and variants, but not in the store.
+func (c *Cache) sweepLocked() {
+	there := c.store.KeyInfos() // what comes later is remembered later
+	left := 0
+	for target, all := range c.kept {
+		all = slices.DeleteFunc(slices.Clone(all), func(k kept) bool {
+			_, ok := there[k.key]
+			return !ok
+		})
+		if c.kept[target] = all; len(all) == 0 {
+			delete(c.kept, target)
+		}
+		left += len(all)
+	}
+	c.added, c.sweepAt = 0, max(leastSweep, left)
 }
 
 // forget drops an answer.

@@ -67,6 +67,10 @@ type fetch struct {
 // is to ask alone. It reports whether the question was another's.
 func (c *Cache) ask(w http.ResponseWriter, r *http.Request, t *Target, q question, alone bool) (result, bool) {
 	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return result{err: disk.ErrClosed}, false
+	}
 	f, shared := c.pending[q.key]
 	if !shared || alone {
 		shared = false
@@ -149,7 +153,7 @@ func (c *Cache) renew(t *Target, request rules.Request) {
 	q := c.plain(t, request)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, running := c.pending[q.key]; running {
+	if _, running := c.pending[q.key]; running || c.closed {
 		return
 	}
 	f := &fetch{done: make(chan struct{}), left: true}
@@ -211,7 +215,7 @@ func (c *Cache) chosen(t *Target, request rules.Request, k kept, news rules.Resp
 
 // firstAsk is what is wanted first of what a client asks for.
 func (c *Cache) firstAsk(t *Target, request rules.Request, conditional bool) cache.Ask {
-	ask := cache.Ask{Length: firstBlocks * c.block}
+	ask := cache.Ask{Length: firstBlocks * c.store.Block()}
 	if !conditional {
 		ask.First = c.wantedFirst(request.Header)
 	}
@@ -255,7 +259,7 @@ func (c *Cache) wantedFirst(header http.Header) int64 {
 	if err != nil || n < 0 {
 		return 0
 	}
-	return n - n%c.block
+	return n - n%c.store.Block()
 }
 
 // write puts what is said of a kept answer into the store, whose object is that of another key or its own.
@@ -270,8 +274,8 @@ func (c *Cache) write(target, from string, k kept) {
 	if err != nil {
 		return // strings and times
 	}
-	c.remember(target, k)
 	c.store.SetKey(k.key, info, o)
+	c.remember(target, k)
 }
 
 // failure is the error to be shown for an origin that did not give an answer.

@@ -188,6 +188,13 @@ func (inv *Inventory) Owner(address string) string {
 	return ""
 }
 
+// Knows reports whether a node with that address, or else of that UUID, is in the inventory.
+func (inv *Inventory) Knows(address, uuid string) bool {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	return inv.owners[address] != nil || inv.nodes[uuid] != nil
+}
+
 // Learn takes in what Ironic said when it was asked for one node, by address or by UUID.
 func (inv *Inventory) Learn(address string, n *ipxe.Node, asked time.Time, began uint64) {
 	inv.mu.Lock()

@@ -66,7 +66,6 @@ func TestBoot(t *testing.T) {
 	t.Cleanup(e.Stop)
 	url := "http://" + strings.Replace(e.Address, "127.0.0.1", qemu.Host, 1) + "/boot.ipxe"
 
-	t.Run("closed", func(t *testing.T) { closed(t, e, i.URL) })
 	t.Run("BIOS", func(t *testing.T) {
 		boot(t, e, qemu.Machine{MAC: nodes["wait-call-back-direct"].MACs[0], BootURL: url},
 			"AGENT cmdline", "AGENT lookup ended with 0", nodes["wait-call-back-direct"].UUID, "AGENT has a token", "AGENT done")

@@ -30,7 +30,15 @@ type Options struct {
 	HTTPBasic          bool   `json:"http_basic,omitempty"`           // [DEFAULT]auth_strategy: http_basic instead of noauth
 	ConductorGroup     string `json:"conductor_group,omitempty"`      // [conductor]conductor_group, which all nodes must name
 
+	Notifications *Notifications `json:"-"` // nil: it publishes none
+
 	Keystone *Keystone `json:"-"` // [DEFAULT]auth_strategy: keystone instead of noauth
+}
+
+// Notifications is where an Ironic publishes what changes.
+type Notifications struct {
+	URL    string // [oslo_messaging_notifications]transport_url
+	Driver string // [oslo_messaging_notifications]driver: messagingv2 or messaging, which differ in the envelope
 }
 
 // Keystone is what an Ironic must know to check tokens, and those who ask it to get past.
@@ -161,6 +169,12 @@ func writeConf(r Release, program, dir, apiURL, httpURL, port string, s *Stubs, 
 		"auth_type = none", "endpoint_override = "+s.InspectorURL(), "extra_kernel_params = "+o.InspectionParams,
 		"callback_endpoint_override = "+InspectorCallbackRoot, "status_check_period = 1",
 		"require_managed_boot = false")
+	if n := o.Notifications; n != nil {
+		section("DEFAULT", "notification_level = info")
+		section("oslo_messaging_notifications", "driver = "+n.Driver, "transport_url = "+n.URL,
+			"retry = 1") // by default Ironic's own work stands still for as long as the broker does
+		section("oslo_messaging_rabbit", "rabbit_retry_interval = 1", "rabbit_retry_backoff = 0", "kombu_reconnect_delay = 0.1")
+	}
 	conf := filepath.Join(dir, "ironic.conf")
 	return conf, os.WriteFile(conf, []byte(b.String()), 0o600)
 }

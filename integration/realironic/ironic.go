@@ -125,6 +125,12 @@ func (i *Ironic) LogTail() string {
 	return s.String()
 }
 
+// Python is the interpreter that runs a release.
+func Python(r Release) (string, error) {
+	ironic, _, err := programs(r)
+	return filepath.Join(filepath.Dir(ironic), "python"), err
+}
+
 // programs are the paths of a release's ironic and ironic-dbsync.
 func programs(r Release) (ironic, dbsync string, err error) {
 	bin := "/usr/bin"
