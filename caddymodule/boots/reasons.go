@@ -28,6 +28,9 @@ const (
 var reasons = map[string]words{
 	// Ironic, or the edge itself, cannot answer now.
 	"ironic_unavailable": {classWait, "Ironic cannot be asked", "Look at Ironic, at the line to it and at the edge's credentials; the machine asks again by itself."},
+	"ironic_slow":        {classWait, "Ironic has not answered in time; it is being asked on", "Look at how long Ironic takes; the machine asks again by itself."},
+	"ironic_queue":       {classWait, "too many questions wait for Ironic already", "Wait; the machine asks again by itself. An inventory (option site) spares most questions."},
+	"client_rate":        {classWait, "its address has asked for too many nodes that are not known here", "If many machines come from one address (a NAT, a relay), raise client_rate; else see who asks."},
 	"stale":              {classWait, "Ironic does not answer, and what it said before is used", "Look at Ironic and at the line to it."},
 	"starting":           {classWait, "the edge has just started and opens its store", "Wait; the machine asks again by itself."},
 	"busy":               {classWait, "as many transfers are under way as max_transfers allows", "Wait, or raise max_transfers."},
