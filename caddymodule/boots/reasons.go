@@ -28,6 +28,9 @@ const (
 var reasons = map[string]words{
 	// Ironic, or the edge itself, cannot answer now.
 	"ironic_unavailable": {classWait, "Ironic cannot be asked", "Look at Ironic, at the line to it and at the edge's credentials; the machine asks again by itself."},
+	"ironic_slow":        {classWait, "Ironic has not answered in time", "Nothing: Ironic is being asked, and the machine asks again by itself. If it lasts, look at Ironic, and at answer_deadline and timeout."},
+	"ironic_queue":       {classWait, "too many machines wait for Ironic", "Nothing after a power cut: each gets its turn. Else look at how fast Ironic answers."},
+	"client_rate":        {classWait, "its address asks for too many nodes", "Raise client_rate if many machines share an address; else look at who asks."},
 	"stale":              {classWait, "Ironic does not answer, and what it said before is used", "Look at Ironic and at the line to it."},
 	"starting":           {classWait, "the edge has just started and opens its store", "Wait; the machine asks again by itself."},
 	"busy":               {classWait, "as many transfers are under way as max_transfers allows", "Wait, or raise max_transfers."},
