@@ -69,7 +69,7 @@ type Handler struct {
 	Stale *Stale `json:"stale,omitempty"`
 
 	// How long a node's request waits for Ironic's answer. After that it gets what Ironic said before, if that may be used,
-	// or 503 with Retry-After, while Ironic is asked on, for as long as its timeout allows. Default: 2s.
+	// or 503 with Retry-After, while Ironic is asked on, for as long as its timeout allows. Default: 800ms.
 	AnswerDeadline caddy.Duration `json:"answer_deadline,omitempty"`
 
 	// How many nodes one client's address may ask for in a second that are not known here, so that Ironic has to be asked;
@@ -336,9 +336,9 @@ const (
 	defaultNodeTTL     = 5 * time.Second
 	defaultNegativeTTL = 2 * time.Second
 	defaultTimeout     = 5 * time.Second
-	// Two calls of some 100 ms each, and for the first request those for a token and the API's versions before them. iPXE
-	// would wait for two minutes, UEFI's own client for five seconds.
-	defaultDeadline = 2 * time.Second
+	// Two calls of some 100 ms each. The first request, before which come those for a token and the API's versions, may have
+	// to come back once. iPXE would wait for two minutes, UEFI's own client for five seconds.
+	defaultDeadline = 800 * time.Millisecond
 	// lateLife is for how long an answer is good that came after answer_deadline: whoever asked comes back for it within
 	// three seconds (pauses).
 	lateLife = 5 * time.Second
