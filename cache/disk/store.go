@@ -184,7 +184,9 @@ func (s *Store) Create(n New) (*Object, error) {
 	defer made()
 	now := time.Now()
 	o := &Object{store: s, id: newID(), block: s.Block(), validator: n.Part.Validator, digest: n.Digest, identity: n.Identity,
-		size: size, progress: make(chan struct{}), touched: now, origin: n.Origin, users: 2} // the caller and the fill
+		size: size, progress: make(chan struct{}), touched: now, origin: n.Origin,
+		awaited: now, // whoever asked is about to
+		users:   2}   // the caller and the fill
 	o.lastUse.Store(now.Unix())
 	if err := s.reserve(o, max(size, 0)); err != nil {
 		return nil, err
