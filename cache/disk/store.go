@@ -197,12 +197,15 @@ func (s *Store) Create(n New) (*Object, error) {
 		first = nil // only what comes in one piece from the beginning is of one representation
 	case first.First%o.block != 0:
 		first = nil // it was asked for before the block was another
+	case first.Length >= 0 && first.Length < o.block && first.First+first.Length < size:
+		first = nil // not a block
 	}
 	o.mu.Lock() // who reserves looks at what others have reserved
 	if size >= 0 {
 		o.state = make([]blockState, o.blocks(size))
 	}
 	f := s.newFill(o, n.Origin, first) // at once: who finds the object must not begin another
+	f.proven = first == nil && n.Part.Ranges
 	o.mu.Unlock()
 	if err := s.createFiles(o); err != nil {
 		s.log.Warn("an object cannot be stored; it is passed on from its origin", slog.Any("error", err))

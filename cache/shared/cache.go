@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ironic-edge/ironic-edge/cache"
@@ -61,6 +62,8 @@ type Cache struct {
 	ctx   context.Context // of questions to origins, which outlive who asked
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
+
+	asking atomic.Int32 // questions about what is not kept, or may have changed
 
 	mu      sync.Mutex
 	kept    map[string][]kept // by Target.Key
