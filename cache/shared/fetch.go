@@ -21,9 +21,9 @@ import (
 // bound to one transfer.
 const firstBlocks = 4
 
-// firstBytes are asked for first while something else is on its way. What comes may be another name of just that, one for
-// each node, and what has been sent of it before this is known was sent for nothing; what is new waits for a round trip
-// more, in which the line has other things to carry.
+// firstBytes are asked for first while another question is open. Both may be names of one content, of which there is one
+// for each node, and what has been sent before this is known was sent for nothing; what is another content waits for a
+// round trip more.
 const firstBytes = 4 << 10
 
 // result is what a question to an origin came to.
@@ -176,7 +176,7 @@ func (c *Cache) fetch(ctx context.Context, end func(), t *Target, request rules.
 	}
 	others := c.asking.Add(1) > 1
 	defer c.asking.Add(-1)
-	ask := c.firstAsk(request, conditional, others || c.store.Stats().Filling > 0)
+	ask := c.firstAsk(request, conditional, others)
 	part, err := t.Upstream.Fetch(ctx, header, ask)
 	if err != nil {
 		return result{err: err}
