@@ -32,8 +32,7 @@ const headerPatience = 4500 * time.Millisecond
 
 // answer gives out a kept answer, and releases its object.
 func (c *Cache) answer(w http.ResponseWriter, r *http.Request, t *Target, o *disk.Object, k kept, s status) error {
-	request := t.request(r)
-	outcome := rules.Evaluate(request, k.Response)
+	outcome := t.evaluate(r, k.Response)
 	if outcome == rules.Ranges || r.Method == http.MethodHead {
 		o, k = c.leases.hold(r, t.Key, o, k, outcome == rules.Ranges)
 	}
