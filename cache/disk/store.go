@@ -29,7 +29,8 @@ type Options struct {
 	MinFree int64
 	// Block is the unit in which bytes of new objects become visible, in bytes. Default: 1 MiB.
 	Block int64
-	// Parallel is how many ranges of one object are fetched at once. Default: 4.
+	// Parallel is how many ranges of one object are fetched at once. From 2 on, half as many more are asked for while
+	// others are at their last block. Default: 4.
 	Parallel int
 	// OnBad is told of each object that was found to be bad and put into quarantine: its id, the keys that led to it, and
 	// what is wrong with it. It is called by a goroutine that the store waits for when it closes. May be nil.
