@@ -64,8 +64,8 @@ type imageBench struct {
 	out             io.Writer
 
 	one, nodes, peers, fleet, broken, large, iso *file
-	servers                               []*cacheServer // ironic-edge is the last
-	ending                                []func()
+	servers                                      []*cacheServer // ironic-edge is the last
+	ending                                       []func()
 }
 
 func (b *imageBench) start(ctx context.Context, dir string) error {

@@ -14,15 +14,15 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// discard is a client's connection that costs nothing.
-type discard struct {
+// discards is a client's connection that costs nothing.
+type discards struct {
 	header http.Header
 	n      int
 }
 
-func (d *discard) Header() http.Header { return d.header }
-func (d *discard) WriteHeader(int)     {}
-func (d *discard) Write(p []byte) (int, error) {
+func (d *discards) Header() http.Header { return d.header }
+func (d *discards) WriteHeader(int)     {}
+func (d *discards) Write(p []byte) (int, error) {
 	d.n += len(p)
 	return len(p), nil
 }
@@ -62,7 +62,7 @@ func BenchmarkRange(b *testing.B) {
 		if field != "" {
 			r.Header.Set("Range", field)
 		}
-		w := &discard{header: make(http.Header)}
+		w := &discards{header: make(http.Header)}
 		if err := h.ServeHTTP(w, r, next); err != nil {
 			b.Fatal(err)
 		}
