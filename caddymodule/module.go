@@ -16,7 +16,7 @@ import (
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/cache/origin"
-	_ "github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper
+	"github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper, too
 	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
@@ -277,6 +277,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.shadows = make(chan struct{}, shadowSlots)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		server.RegisterConnContext(handover.ConnContext)
+	}
 	if err := h.acquireStore(config); err != nil {
 		return err
 	}
