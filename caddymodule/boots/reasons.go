@@ -28,9 +28,6 @@ const (
 var reasons = map[string]words{
 	// Ironic, or the edge itself, cannot answer now.
 	"ironic_unavailable": {classWait, "Ironic cannot be asked", "Look at Ironic, at the line to it and at the edge's credentials; the machine asks again by itself."},
-	"ironic_slow":        {classWait, "Ironic has not answered in time; it is being asked on", "Look at how long Ironic takes; the machine asks again by itself."},
-	"ironic_queue":       {classWait, "too many questions wait for Ironic already", "Wait; the machine asks again by itself. An inventory (option site) spares most questions."},
-	"client_rate":        {classWait, "its address has asked for too many nodes that are not known here", "If many machines come from one address (a NAT, a relay), raise client_rate; else see who asks."},
 	"stale":              {classWait, "Ironic does not answer, and what it said before is used", "Look at Ironic and at the line to it."},
 	"ironic_slow":        {classWait, "Ironic has not answered in time", "Look at Ironic's load and at the line to it; the machine asks again by itself."},
 	"ironic_queue":       {classWait, "as many questions wait for Ironic as may", "Wait; if it lasts, look at Ironic's load."},
