@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"sync"
 	"text/tabwriter"
 	"time"
 )
@@ -22,7 +21,7 @@ import (
 func images(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("images", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 3, "how often each server is measured warm; the table has medians")
-	seconds := flags.Int("seconds", 3, "how long small ranges are read")
+	seconds := flags.Int("seconds", 2, "how long small ranges are read")
 	profiles := flags.String("profiles", "", "`directory` for processor profiles of ironic-edge while it serves warm")
 	only := flags.String("only", "", "`table` to print: storm, cut, warm or ranges; all by default")
 	alone := flags.Bool("alone", false, "measure ironic-edge alone")
@@ -64,17 +63,18 @@ type imageBench struct {
 	alone           bool
 	out             io.Writer
 
-	one, nodes, fleet, broken, large, iso *file
-	servers                               []*cacheServer // ironic-edge is the last
-	ending                                []func()
+	one, nodes, peers, fleet, broken, large, iso *file
+	servers                                      []*cacheServer // ironic-edge is the last
+	ending                                       []func()
 }
 
 func (b *imageBench) start(ctx context.Context, dir string) error {
 	const size = 64 << 20
 	b.one, b.nodes, b.fleet = newFile(1, "one", size), newFile(2, "nodes", size), newFile(3, "fleet", size)
-	b.broken, b.large, b.iso = newFile(4, "broken", size), newFile(5, "large", 4*size), newFile(6, "iso", size)
+	b.broken, b.large, b.iso = newFile(4, "broken", size), newFile(5, "large", 2*size), newFile(6, "iso", size)
 	b.broken.cutAt = size * 9 / 10
-	files := []*file{b.one, b.nodes, b.fleet, b.broken, b.large, b.iso, newFile(7, smallFile, 100)}
+	b.peers = newFile(8, "peers", size/8)
+	files := []*file{b.one, b.nodes, b.peers, b.fleet, b.broken, b.large, b.iso, newFile(7, smallFile, 100)}
 	binary := filepath.Join(dir, "ironic-edge")
 	if err := build(ctx, binary); err != nil {
 		return err
@@ -160,7 +160,7 @@ func (b *imageBench) stormed(ctx context.Context, s *cacheServer, urls []string,
 
 func (b *imageBench) storm(ctx context.Context) error {
 	row, flush := b.table(fmt.Sprintf("cold, %d clients, %d MiB, ideal %.2f s", nodeCount, len(b.one.bytes)>>20, b.one.ideal().Seconds()),
-		"one URL: last client", "from origin", "one URL per node: last client", "from origin")
+		"one URL: last client", "from origin", fmt.Sprintf("one URL per node (peers: %d MiB): last client", len(b.peers.bytes)>>20), "from origin")
 	cells := make([][]string, len(b.servers))
 	for i, s := range b.servers {
 		var err error
@@ -168,21 +168,19 @@ func (b *imageBench) storm(ctx context.Context) error {
 			return err
 		}
 	}
-	// What fetches one content once per node takes a minute, for which the line is what counts: the three that do so, each
-	// with a line of its own, may be measured at the same time.
-	var peers sync.WaitGroup
-	errs := make([]error, len(b.servers))
-	measure := func(i int) {
-		more, err := b.stormed(ctx, b.servers[i], b.servers[i].perNode(b.nodes), b.nodes)
-		cells[i], errs[i] = append(cells[i], more...), err
+	// What fetches one content once per node takes as often as long for it, which a smaller file shows as well.
+	measure := func(i int, f *file) error {
+		more, err := b.stormed(ctx, b.servers[i], b.servers[i].perNode(f), f)
+		cells[i] = append(cells[i], more...)
+		return err
 	}
 	edge := len(b.servers) - 1
 	for i := range edge {
-		peers.Go(func() { measure(i) })
+		if err := measure(i, b.peers); err != nil {
+			return err
+		}
 	}
-	peers.Wait()
-	measure(edge)
-	if err := errors.Join(errs...); err != nil {
+	if err := measure(edge, b.nodes); err != nil {
 		return err
 	}
 	for i, s := range b.servers {

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// startNginx serves a directory on loopback with two workers, as lean as nginx can be told to, and returns its URL.
-func startNginx(ctx context.Context, dir string) (string, func(), error) {
+// startNginx serves a directory on loopback with two workers, as lean as nginx can be told to, and returns its URL and process.
+func startNginx(ctx context.Context, dir string) (url string, pid int, stop func(), err error) {
 	address, err := freeAddress()
 	if err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	conf := fmt.Sprintf(`daemon off; worker_processes 2; pid %[1]s/nginx.pid; error_log %[1]s/error.log; user root;
 events { worker_connections 1024; }
@@ -27,24 +27,24 @@ server { listen %[2]s; root %[1]s; default_type text/plain; } }
 `, dir, address)
 	file := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	cmd := exec.CommandContext(ctx, "nginx", "-c", file, "-p", dir)
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
-	stop := func() {
+	stop = func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 	}
-	url := "http://" + address
+	url = "http://" + address
 	if err := answers(ctx, url+"/script"); err != nil {
 		stop()
-		return "", nil, err
+		return "", 0, nil, err
 	}
-	return url, stop, nil
+	return url, cmd.Process.Pid, stop, nil
 }
 
 // answers waits until a URL is answered with 200.

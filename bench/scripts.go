@@ -22,7 +22,7 @@ import (
 func scripts(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("scripts", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "how often each server is measured; the table has medians")
-	seconds := flags.Int("seconds", 5, "how long one measurement takes")
+	seconds := flags.Int("seconds", 3, "how long one measurement takes")
 	real := flags.Bool("ironic", false, "run the Ironic that integration/install has installed, too, and compare with reads of a node of its")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -37,7 +37,7 @@ func scripts(ctx context.Context, args []string) error {
 	defer os.RemoveAll(dir)
 	stand := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
 	defer stand.Close()
-	edge, least, stopEdge, err := startEdge(ctx, dir, stand.URL)
+	edge, least, edgePID, stopEdge, err := startEdge(ctx, dir, stand.URL)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func scripts(ctx context.Context, args []string) error {
 	if err := download(ctx, target, filepath.Join(dir, "script")); err != nil {
 		return err
 	}
-	nginx, stopNginx, err := startNginx(ctx, dir)
+	nginx, nginxPID, stopNginx, err := startNginx(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -63,55 +63,71 @@ func scripts(ctx context.Context, args []string) error {
 	}
 
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "%d connections, %d rounds of %d s\tironic-edge\tnginx\tratio\tCaddy's respond\t\n", connections, *rounds, *seconds)
-	urls := []string{target, nginx + "/script", least + "/"}
+	fmt.Fprintf(table, "%d connections, %d rounds of %d s\trequests/s\tof nginx's\tof respond's\tCPU us per request\tof respond's\t\n", connections, *rounds, *seconds)
+	servers := []struct {
+		name, url string
+		pid       int
+	}{{"ironic-edge", target, edgePID}, {"nginx, the script in a file", nginx + "/script", nginxPID}, {"Caddy's respond, a word", least + "/", edgePID}}
 	for _, l := range loads {
-		rates := make([][]float64, len(urls))
+		all := make([]figures, len(servers))
 		for range *rounds {
-			for i, url := range urls {
-				rate, err := l.run(ctx, url, *seconds)
+			for i, s := range servers {
+				before, err := cpu(s.pid)
 				if err != nil {
 					return err
 				}
-				rates[i] = append(rates[i], rate)
+				rate, err := l.run(ctx, s.url, *seconds)
+				if err != nil {
+					return err
+				}
+				after, err := cpu(s.pid)
+				if err != nil {
+					return err
+				}
+				all[i].rate = append(all[i].rate, rate)
+				all[i].cost = append(all[i].cost, (after-before)/(rate*float64(*seconds)))
 			}
 		}
-		ours, theirs := median(rates[0]), median(rates[1])
-		fmt.Fprintf(table, "%s\t%.0f/s\t%.0f/s\t%.2f\t%.0f/s\t\n", l.name, ours, theirs, ours/theirs, median(rates[2]))
+		fmt.Fprintf(table, "%s\t\t\t\t\t\t\n", l.name)
+		peer, least := all[1], all[2]
+		for i, s := range servers {
+			rate, cost := median(all[i].rate), median(all[i].cost)
+			fmt.Fprintf(table, "  %s\t%.0f\t%.2f x\t%.2f x\t%.1f\t%.2f x\t\n", s.name, rate, rate/median(peer.rate), rate/median(least.rate), cost*1e6, cost/median(least.cost))
+		}
 		if api != "" && l.name == loads[0].name {
 			rate, err := l.run(ctx, api, *seconds)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(table, "  and ironic-api's node reads\t\t%.0f/s\t%.0f\t\t\n", rate, ours/rate)
+			fmt.Fprintf(table, "  Ironic's API, reads of a node\t%.0f\t\t\t\t\t\n", rate)
 		}
 	}
 	return table.Flush()
 }
 
 // startEdge builds and runs the binary with a boot site and, as a second peer, one that answers with a word: less this
-// server cannot do. It returns the URLs of both.
-func startEdge(ctx context.Context, dir, ironic string) (edge, least string, stop func(), err error) {
+// server cannot do. It returns the URLs of both, and the process that serves them.
+func startEdge(ctx context.Context, dir, ironic string) (edge, least string, pid int, stop func(), err error) {
 	binary := filepath.Join(dir, "ironic-edge")
 	if err := build(ctx, binary); err != nil {
-		return "", "", nil, err
+		return "", "", 0, nil, err
 	}
 	var addresses [2]string
 	for i := range addresses {
 		if addresses[i], err = freeAddress(); err != nil {
-			return "", "", nil, err
+			return "", "", 0, nil, err
 		}
 	}
 	edge, least = "http://"+addresses[0], "http://"+addresses[1]
 	config := filepath.Join(dir, "Caddyfile")
 	text := fmt.Sprintf(caddyfile, edge, ironic, least)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return "", "", nil, err
+		return "", "", 0, nil, err
 	}
 	cmd := exec.CommandContext(ctx, binary, "run", "--adapter", "caddyfile", "--config", config)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		return "", "", nil, err
+		return "", "", 0, nil, err
 	}
 	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
@@ -119,9 +135,9 @@ func startEdge(ctx context.Context, dir, ironic string) (edge, least string, sto
 	}
 	if err := answers(ctx, edge+"/boot.ipxe"); err != nil {
 		stop()
-		return "", "", nil, err
+		return "", "", 0, nil, err
 	}
-	return edge, least, stop, nil
+	return edge, least, cmd.Process.Pid, stop, nil
 }
 
 const caddyfile = `{

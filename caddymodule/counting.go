@@ -3,10 +3,10 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -116,9 +116,8 @@ func (w *countingWriter) largerPieces(r io.Reader) (restore func()) {
 	if w.request == nil || w.request.ProtoMajor != 1 {
 		return func() {}
 	}
-	connection, _ := w.request.Context().Value(caddyhttp.ConnCtxKey).(net.Conn)
 	_, idle := caddyhttp.IdleTimeoutsFromContext(w.request.Context())
-	if idle == nil || idle.Deadline.MinRate > 0 || !handover.Sends(connection, r) {
+	if idle == nil || idle.Deadline.MinRate > 0 || !handover.Sends(w.request.Context(), r) {
 		return func() {}
 	}
 	return idle.Override(idle.Deadline.Timeout, 0, sendPiece)
@@ -133,8 +132,17 @@ func (w *countingWriter) copySmall(r io.Reader, limit int64) (int64, error) {
 	if errors.Is(readErr, io.EOF) || errors.Is(readErr, io.ErrUnexpectedEOF) {
 		readErr = nil // what is missing, net/http misses, too
 	}
-	m, err := w.Write(buffer[:n])
-	return int64(m), errors.Join(readErr, err)
+	m, err := w.writeAtOnce(buffer[:n])
+	return int64(m), cmp.Or(readErr, err)
+}
+
+// writeAtOnce writes a small body together with the answer's header.
+func (w *countingWriter) writeAtOnce(p []byte) (n int, err error) {
+	if w.request != nil && w.request.ProtoMajor == 1 {
+		gathered := handover.Gather(w.request.Context())
+		defer func() { err = cmp.Or(err, gathered.Write()) }()
+	}
+	return w.Write(p)
 }
 
 // Unwrap is for http.ResponseController.

@@ -16,8 +16,8 @@ import (
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
-// gated is a gate before an Ironic that is down or not, and notes what happens.
-type gated struct {
+// testedGate is a gate before an Ironic that is down or not, and notes what happens.
+type testedGate struct {
 	*gate
 	down    atomic.Bool
 	looking atomic.Int32
@@ -28,14 +28,14 @@ type gated struct {
 	changes []ironicChange
 }
 
-func (g *gated) note(what func()) {
+func (g *testedGate) note(what func()) {
 	g.noting.Lock()
 	defer g.noting.Unlock()
 	what()
 }
 
 // noted returns the looks and the changes until now.
-func (g *gated) noted() ([]time.Time, []ironicChange) {
+func (g *testedGate) noted() ([]time.Time, []ironicChange) {
 	g.noting.Lock()
 	defer g.noting.Unlock()
 	return slices.Clone(g.looks), slices.Clone(g.changes)
@@ -43,10 +43,10 @@ func (g *gated) noted() ([]time.Time, []ironicChange) {
 
 var errRefused = &ironic.Error{Kind: ironic.ErrUnavailable, Op: "ask", Reason: "refused"}
 
-func inGate(t *testing.T, test func(t *testing.T, g *gated)) {
+func inGate(t *testing.T, test func(t *testing.T, g *testedGate)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := new(gated)
+		g := new(testedGate)
 		g.gate = newGate(func(ctx context.Context) error {
 			if g.looking.Add(1) > 1 {
 				t.Error("two looks at a time")
@@ -66,7 +66,7 @@ func inGate(t *testing.T, test func(t *testing.T, g *gated)) {
 }
 
 // call is a question, which is answered at once.
-func (g *gated) call(context.Context) error {
+func (g *testedGate) call(context.Context) error {
 	if g.down.Load() {
 		return errRefused
 	}
@@ -74,7 +74,7 @@ func (g *gated) call(context.Context) error {
 }
 
 // goDown has as many questions fail as it takes.
-func (g *gated) goDown(t *testing.T) {
+func (g *testedGate) goDown(t *testing.T) {
 	t.Helper()
 	g.gate.mu.Lock()
 	was := g.gate.back != nil
@@ -98,7 +98,7 @@ func reasonOf(err error) string {
 
 // TestGateWhileDown has nobody ask an Ironic that is down, but one look at a time, ever less often.
 func TestGateWhileDown(t *testing.T) {
-	inGate(t, func(t *testing.T, g *gated) {
+	inGate(t, func(t *testing.T, g *testedGate) {
 		g.takes = 3 * time.Second
 		start := time.Now()
 		g.goDown(t)
@@ -139,7 +139,7 @@ func TestGateWhileDown(t *testing.T) {
 
 // TestGateSlowStart has many ask an Ironic that has just come back.
 func TestGateSlowStart(t *testing.T) {
-	inGate(t, func(t *testing.T, g *gated) {
+	inGate(t, func(t *testing.T, g *testedGate) {
 		g.goDown(t)
 		g.down.Store(false)
 		pass(2 * firstPause)
@@ -176,7 +176,7 @@ func TestGateSlowStart(t *testing.T) {
 
 // TestGateThatFlaps looks well and answers no question: the pauses grow all the same.
 func TestGateThatFlaps(t *testing.T) {
-	inGate(t, func(t *testing.T, g *gated) {
+	inGate(t, func(t *testing.T, g *testedGate) {
 		for n := range 8 {
 			g.goDown(t)
 			g.down.Store(false) // for looks
@@ -203,7 +203,7 @@ func TestGateThatFlaps(t *testing.T) {
 }
 
 func TestGateOneBadNodeIsNoOutage(t *testing.T) {
-	inGate(t, func(t *testing.T, g *gated) {
+	inGate(t, func(t *testing.T, g *testedGate) {
 		broken := &ironic.Error{Kind: ironic.ErrUnavailable, Op: "ask", Reason: "http_500", Status: 500}
 		for range 10 * maxFailures {
 			if err := g.ask(t.Context(), "one node", func(context.Context) error { return broken }); !errors.Is(err, broken) {
@@ -228,7 +228,7 @@ func TestGateOneBadNodeIsNoOutage(t *testing.T) {
 
 // TestGateQueue has questions wait, leave, find no place, and be sent away.
 func TestGateQueue(t *testing.T) {
-	inGate(t, func(t *testing.T, g *gated) {
+	inGate(t, func(t *testing.T, g *testedGate) {
 		release, failing := make(chan struct{}), atomic.Bool{}
 		var mu sync.Mutex
 		reasons := make(map[string]int)
@@ -295,7 +295,7 @@ func TestGateQueue(t *testing.T) {
 
 // TestGateSurvivesAPanic gives its place back.
 func TestGateSurvivesAPanic(t *testing.T) {
-	inGate(t, func(t *testing.T, g *gated) {
+	inGate(t, func(t *testing.T, g *testedGate) {
 		for range 2 * maxUnderWay {
 			func() {
 				defer func() { _ = recover() }()

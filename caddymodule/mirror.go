@@ -58,6 +58,7 @@ type mirror struct {
 	digests        map[string]*cache.Digest
 	client         *origin.Client
 	permits        *permits
+	targets        targets
 }
 
 // resolveMirrors fills in and checks the mirrors.
@@ -134,10 +135,10 @@ func (h *Handler) mirrorOf(p string) *mirror {
 // serveMirror answers from a mirror. What is neither GET nor HEAD goes to the next handler; what it changed there is
 // forgotten here (RFC 9111 section 4.4).
 func (h *Handler) serveMirror(w http.ResponseWriter, r *http.Request, m *mirror, next caddyhttp.Handler) error {
-	if !plainPath(r.URL) {
+	target, err := m.known(r.URL)
+	if errors.Is(err, errPlain) {
 		return h.refuse(w, r, refusal{http.StatusBadRequest, reasonPath, "the path has more than one reading"})
 	}
-	target, err := m.target(r.URL)
 	if err != nil {
 		return h.refuse(w, r, refusal{http.StatusBadRequest, reasonPath, "the path cannot be mirrored"})
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/cache/origin"
-	_ "github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper
+	"github.com/ironic-edge/ironic-edge/caddymodule/handover" // the listener wrapper, too
 	"github.com/ironic-edge/ironic-edge/caddymodule/inventory"
 	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ipxe"
@@ -70,7 +70,7 @@ type Handler struct {
 	Stale *Stale `json:"stale,omitempty"`
 
 	// How long a node's request waits for Ironic's answer. After that it gets what Ironic said before, if that may be used,
-	// or 503 with Retry-After, while Ironic is asked on, for as long as its timeout allows. Default: 2s.
+	// or 503 with Retry-After, while Ironic is asked on, for as long as its timeout allows. Default: 800ms.
 	AnswerDeadline caddy.Duration `json:"answer_deadline,omitempty"`
 
 	// The part of Ironic's nodes that is listed beforehand. Default: none; each node is asked for when it boots.
@@ -283,6 +283,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.shadows = make(chan struct{}, shadowSlots)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		server.RegisterConnContext(handover.ConnContext)
+	}
 	if err := h.acquireStore(config); err != nil {
 		return err
 	}
@@ -342,9 +345,9 @@ const (
 	defaultNodeTTL     = 5 * time.Second
 	defaultNegativeTTL = 2 * time.Second
 	defaultTimeout     = 5 * time.Second
-	// Two calls of some 100 ms each, and for the first request those for a token and the API's versions before them. iPXE
-	// would wait for two minutes, UEFI's own client for five seconds.
-	defaultDeadline = 2 * time.Second
+	// Two calls of some 100 ms each. The first request, before which come those for a token and the API's versions, may have
+	// to come back once. iPXE would wait for two minutes, UEFI's own client for five seconds.
+	defaultDeadline = 800 * time.Millisecond
 	// lateLife is for how long an answer is good that came after answer_deadline: whoever asked comes back for it within
 	// three seconds (pauses).
 	lateLife = 5 * time.Second

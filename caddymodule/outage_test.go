@@ -178,7 +178,7 @@ func TestClientRate(t *testing.T) {
 func TestStormIsBounded(t *testing.T) {
 	t.Parallel()
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
-		b.suffer(slowBy(900 * time.Millisecond))
+		b.suffer(slowBy(350 * time.Millisecond))
 		b.script(t, 1) // the versions of the API
 		pass(3 * time.Second)
 		b.calls.Store(0)

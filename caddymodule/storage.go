@@ -30,7 +30,8 @@ type Store struct {
 	MinFree *int64 `json:"min_free,omitempty"`
 	// The unit in which bytes are fetched and given out. A change is for images that come from then on. Default: 1 MiB.
 	Block int64 `json:"block,omitempty"`
-	// How many ranges of one image are fetched at once. A change is for fetches that begin from then on. Default: 4.
+	// How many ranges of one image are fetched at once. From 2 on, half as many more are asked for while others end. A
+	// change is for fetches that begin from then on. Default: 4.
 	Parallel int `json:"parallel,omitempty"`
 	// How many bytes per second all transfers from origins together may take. Default: no limit.
 	LineRate int64 `json:"line_rate,omitempty"`

@@ -48,7 +48,7 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 	}()
 	err := mayRead(ctx, target)
 	if err == nil {
-		err = store.Serve(counted, r.WithContext(ctx), target)
+		err = store.Serve(counted, withContext(r, ctx), target)
 	}
 	if err == nil {
 		whole = true

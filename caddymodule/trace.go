@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"net/http"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -18,6 +19,14 @@ func startSpan(ctx context.Context, name string, attributes ...attribute.KeyValu
 		return ctx, parent
 	}
 	return parent.TracerProvider().Tracer(tracerName).Start(ctx, name, trace.WithAttributes(attributes...))
+}
+
+// withContext is r.WithContext, which costs nothing without a span.
+func withContext(r *http.Request, ctx context.Context) *http.Request {
+	if ctx == r.Context() {
+		return r
+	}
+	return r.WithContext(ctx)
 }
 
 const tracerName = "github.com/ironic-edge/ironic-edge"

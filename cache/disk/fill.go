@@ -173,13 +173,26 @@ func (f *fill) startLocked() {
 	if f.ended || f.err != nil || f.ctx.Err() != nil {
 		return
 	}
-	for len(f.streams) < f.limit() {
+	limit := f.limit()
+	for f.busyLocked() < limit && len(f.streams) < limit+limit/2 {
 		st := f.pickLocked()
 		if st == nil {
 			return
 		}
 		f.runLocked(st, nil)
 	}
+}
+
+// busyLocked is how many streams count against the limit. Those at their last block do not, within bounds: the request
+// that follows takes a round trip, in which the line would have less to carry.
+func (f *fill) busyLocked() int {
+	busy := 0
+	for _, st := range f.streams {
+		if st.end < 0 || st.end-st.pos > f.o.block {
+			busy++
+		}
+	}
+	return busy
 }
 
 // limit is how many streams may run. More than one makes sense only where each can be told where to begin and to end.

@@ -29,7 +29,8 @@ type Options struct {
 	MinFree int64
 	// Block is the unit in which bytes of new objects become visible, in bytes. Default: 1 MiB.
 	Block int64
-	// Parallel is how many ranges of one object are fetched at once. Default: 4.
+	// Parallel is how many ranges of one object are fetched at once. From 2 on, half as many more are asked for while
+	// others are at their last block. Default: 4.
 	Parallel int
 	// OnBad is told of each object that was found to be bad and put into quarantine: its id, the keys that led to it, and
 	// what is wrong with it. It is called by a goroutine that the store waits for when it closes. May be nil.
@@ -184,7 +185,9 @@ func (s *Store) Create(n New) (*Object, error) {
 	defer made()
 	now := time.Now()
 	o := &Object{store: s, id: newID(), block: s.Block(), validator: n.Part.Validator, digest: n.Digest, identity: n.Identity,
-		size: size, progress: make(chan struct{}), touched: now, origin: n.Origin, users: 2} // the caller and the fill
+		size: size, progress: make(chan struct{}), touched: now, origin: n.Origin,
+		awaited: now, // whoever asked is about to
+		users:   2}   // the caller and the fill
 	o.lastUse.Store(now.Unix())
 	if err := s.reserve(o, max(size, 0)); err != nil {
 		return nil, err
@@ -195,12 +198,15 @@ func (s *Store) Create(n New) (*Object, error) {
 		first = nil // only what comes in one piece from the beginning is of one representation
 	case first.First%o.block != 0:
 		first = nil // it was asked for before the block was another
+	case first.Length >= 0 && first.Length < o.block && first.First+first.Length < size:
+		first = nil // not a block
 	}
 	o.mu.Lock() // who reserves looks at what others have reserved
 	if size >= 0 {
 		o.state = make([]blockState, o.blocks(size))
 	}
 	f := s.newFill(o, n.Origin, first) // at once: who finds the object must not begin another
+	f.proven = first == nil && n.Part.Ranges
 	o.mu.Unlock()
 	if err := s.createFiles(o); err != nil {
 		s.log.Warn("an object cannot be stored; it is passed on from its origin", slog.Any("error", err))

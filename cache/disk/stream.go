@@ -228,6 +228,7 @@ func (f *fill) blockDone(st *stream, i, n int64, sum uint32, store bool) error {
 		o.present++
 	}
 	o.changedLocked()
+	f.startLocked()
 	o.mu.Unlock()
 	if f.hash != nil {
 		return f.advance()

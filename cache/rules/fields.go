@@ -53,9 +53,25 @@ func (r Response) Stored() Response {
 // Served returns the header with which a kept answer is sent, one that [Response.Stored] made: its own, and its age (RFC
 // 9111 section 4).
 func (r Response) Served(now time.Time) http.Header {
-	header := r.Header.Clone()
-	header.Set("Age", strconv.FormatInt(int64(r.Age(now)/time.Second), 10))
+	header := make(http.Header, len(r.Header)+1)
+	r.Serve(header, now)
 	return header
+}
+
+// Serve is Served into a header that is there. The values are its own.
+func (r Response) Serve(header http.Header, now time.Time) {
+	n := 1
+	for _, lines := range r.Header {
+		n += len(lines)
+	}
+	values := make([]string, 0, n)
+	for name, lines := range r.Header {
+		begin := len(values)
+		values = append(values, lines...)
+		header[name] = values[begin:len(values):len(values)]
+	}
+	values = append(values, strconv.FormatInt(int64(r.Age(now)/time.Second), 10))
+	header["Age"] = values[n-1:]
 }
 
 // NotModified returns the header with which a kept answer is sent as a 304: without what describes a body, which the

@@ -32,8 +32,7 @@ const headerPatience = 4500 * time.Millisecond
 
 // answer gives out a kept answer, and releases its object.
 func (c *Cache) answer(w http.ResponseWriter, r *http.Request, t *Target, o *disk.Object, k kept, s status) error {
-	request := t.request(r)
-	outcome := rules.Evaluate(request, k.Response)
+	outcome := t.evaluate(r, k.Response)
 	if outcome == rules.Ranges || r.Method == http.MethodHead {
 		o, k = c.leases.hold(r, t.Key, o, k, outcome == rules.Ranges)
 	}
@@ -47,23 +46,20 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, t *Target, o *dis
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), headerPatience)
 	size := o.Size()
-	var err error
 	if size < 0 && (outcome == rules.Ranges || r.Method == http.MethodHead) {
-		size, err = o.AwaitSize(ctx)
-	}
-	cancel()
-	if err != nil {
-		o.Release()
-		if r.Context().Err() != nil {
-			return r.Context().Err()
+		var err error
+		if size, err = awaitSize(r.Context(), o); err != nil {
+			o.Release()
+			if r.Context().Err() != nil {
+				return r.Context().Err()
+			}
+			return c.failure(err)
 		}
-		return c.failure(err)
 	}
 	reader := disk.NewReader(r.Context(), o)
 	defer reader.Close()
-	maps.Copy(header, k.Response.Served(now))
+	k.Response.Serve(header, now)
 	if s.came != nil { // no-cache and private may name fields that are not kept, but are for this client
 		for name, lines := range rules.Forward(s.came.Header) {
 			if _, kept := header[name]; !kept {
@@ -71,7 +67,7 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, t *Target, o *dis
 			}
 		}
 	}
-	header.Del("Content-Length")
+	delete(header, "Content-Length")
 	s.set(header)
 	if _, ok := header["Content-Type"]; !ok {
 		header["Content-Type"] = nil // so that nobody guesses
@@ -85,9 +81,21 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, t *Target, o *dis
 	return nil
 }
 
+func awaitSize(ctx context.Context, o *disk.Object) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, headerPatience)
+	defer cancel()
+	return o.AwaitSize(ctx)
+}
+
 // serveContent gives out a representation, or the ranges of it that are asked for. Conditions were judged before. The
 // error is the client's connection's.
 func serveContent(w http.ResponseWriter, r *http.Request, ranges bool, size int64, from io.ReadSeeker) error {
+	checked := &checkedWriter{ResponseWriter: w}
+	if ranges {
+		if first, n, ok := oneRange(r.Header["Range"][0], size); ok {
+			return serveRange(checked, first, n, size, from)
+		}
+	}
 	plain := new(http.Request)
 	*plain = *r
 	plain.Header = http.Header{}
@@ -97,9 +105,35 @@ func serveContent(w http.ResponseWriter, r *http.Request, ranges bool, size int6
 		// ServeContent leaves it to its caller where there is a Content-Encoding: it cannot know that nothing encodes.
 		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	}
-	checked := &checkedWriter{ResponseWriter: w}
 	http.ServeContent(checked, plain, "", time.Time{}, from)
 	return checked.err
+}
+
+// oneRange reads what machines that boot over HTTP ask for, all day long: one range, within the representation. Any other
+// is http.ServeContent's to judge.
+func oneRange(field string, size int64) (first, n int64, ok bool) {
+	from, to, _ := strings.Cut(strings.TrimPrefix(field, "bytes="), "-")
+	begin, err1 := strconv.ParseUint(from, 10, 63)
+	end, err2 := strconv.ParseUint(to, 10, 63)
+	first, n = int64(begin), int64(end)-int64(begin)+1
+	return first, n, err1 == nil && err2 == nil && n > 0 && int64(end) < size
+}
+
+// serveRange gives out one range, as http.ServeContent would.
+func serveRange(w *checkedWriter, first, n, size int64, from io.ReadSeeker) error {
+	if _, err := from.Seek(first, io.SeekStart); err != nil {
+		return err
+	}
+	header := w.Header()
+	var b [64]byte
+	text := strconv.AppendInt(append(b[:0], "bytes "...), first, 10)
+	text = strconv.AppendInt(append(text, '-'), first+n-1, 10)
+	text = strconv.AppendInt(append(text, '/'), size, 10)
+	values := []string{"bytes", string(text), strconv.FormatInt(n, 10)}
+	header["Accept-Ranges"], header["Content-Range"], header["Content-Length"] = values[0:1:1], values[1:2:2], values[2:3:3]
+	w.WriteHeader(http.StatusPartialContent)
+	_, _ = io.CopyN(w, from, n) // w and from remember their errors
+	return w.err
 }
 
 // resume goes on to fill an object that a restart or a long outage left incomplete.
@@ -170,6 +204,7 @@ type status struct {
 
 func (s status) set(header http.Header) {
 	var b strings.Builder
+	b.Grow(len("ironic-edge; hit; ttl=-1234567890; detail=origin-failed"))
 	b.WriteString("ironic-edge")
 	switch {
 	case s.hit:
@@ -188,5 +223,5 @@ func (s status) set(header http.Header) {
 			b.WriteString("; collapsed")
 		}
 	}
-	header.Set("Cache-Status", b.String())
+	header["Cache-Status"] = []string{b.String()}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ironic-edge/ironic-edge/cache"
@@ -61,6 +62,8 @@ type Cache struct {
 	ctx   context.Context // of questions to origins, which outlive who asked
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
+
+	asking atomic.Int32 // questions about what is not kept, or may have changed
 
 	mu      sync.Mutex
 	kept    map[string][]kept // by Target.Key
@@ -191,10 +194,10 @@ const mostTries = 8
 
 // Serve answers a GET or HEAD. An error means that nothing was written yet: it is a *Failure, or the client's own end.
 func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, t *Target) error {
-	request := t.request(r)
 	if o, k := c.leases.middle(r, t); o != nil {
 		return c.answer(w, r, t, o, k, status{hit: true})
 	}
+	request := t.request(r)
 	if rules.Evaluate(request, rules.Response{}) == rules.Origins { // whatever is kept
 		return c.forward(w, r, t, request)
 	}
@@ -299,4 +302,13 @@ func (t *Target) request(r *http.Request) rules.Request {
 		}
 	}
 	return request
+}
+
+// evaluate applies a client's conditions to an answer that is kept.
+func (t *Target) evaluate(r *http.Request, stored rules.Response) rules.Outcome {
+	request := rules.Request{Method: r.Method, URL: t.URL, Header: r.Header} // no condition is in what request removes
+	if t.Private {
+		request = t.request(r)
+	}
+	return rules.Evaluate(request, stored)
 }

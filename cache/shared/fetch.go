@@ -21,6 +21,11 @@ import (
 // bound to one transfer.
 const firstBlocks = 4
 
+// firstBytes are asked for first while another question is open. Both may be names of one content, of which there is one
+// for each node, and what has been sent before this is known was sent for nothing; what is another content waits for a
+// round trip more.
+const firstBytes = 4 << 10
+
 // result is what a question to an origin came to.
 type result struct {
 	key   string          // of the store: the answer is kept there
@@ -169,7 +174,9 @@ func (c *Cache) fetch(ctx context.Context, end func(), t *Target, request rules.
 	if t.Private {
 		removeClient(header)
 	}
-	ask := c.firstAsk(t, request, conditional)
+	others := c.asking.Add(1) > 1
+	defer c.asking.Add(-1)
+	ask := c.firstAsk(request, conditional, others)
 	part, err := t.Upstream.Fetch(ctx, header, ask)
 	if err != nil {
 		return result{err: err}
@@ -214,8 +221,11 @@ func (c *Cache) chosen(t *Target, request rules.Request, k kept, news rules.Resp
 }
 
 // firstAsk is what is wanted first of what a client asks for.
-func (c *Cache) firstAsk(t *Target, request rules.Request, conditional bool) cache.Ask {
+func (c *Cache) firstAsk(request rules.Request, conditional, busy bool) cache.Ask {
 	ask := cache.Ask{Length: firstBlocks * c.store.Block()}
+	if busy {
+		ask.Length = min(ask.Length, firstBytes)
+	}
 	if !conditional {
 		ask.First = c.wantedFirst(request.Header)
 	}

@@ -86,7 +86,7 @@ func (c *Cache) theirs(ctx context.Context, end func(), t *Target, request rules
 	header := rules.Forward(request.Header)
 	header.Del("Range")
 	header.Del("If-Range")
-	part, err := t.Upstream.Fetch(ctx, header, c.firstAsk(t, request, true))
+	part, err := t.Upstream.Fetch(ctx, header, c.firstAsk(request, true, false))
 	if err != nil {
 		return result{err: err}
 	}

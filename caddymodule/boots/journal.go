@@ -28,7 +28,7 @@ type Journal struct {
 	file   *os.File
 	size   int64
 	most   int64 // size at which it is written anew
-	failed bool  // which was told
+	failed bool  // the last time, which was told
 }
 
 const (
@@ -176,7 +176,7 @@ func (t *Timeline) write(j *Journal) {
 		return
 	}
 	err := j.add(t.dirty())
-	if err == nil && j.size > j.most {
+	if j.failed || err == nil && j.size > j.most { // what could not be added before is nowhere else
 		err = j.rewrite(t)
 	}
 	if err != nil && !j.failed {

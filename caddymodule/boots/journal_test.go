@@ -147,11 +147,12 @@ func TestJournalIsBounded(t *testing.T) {
 	})
 }
 
-// TestJournalThatCannotBeWritten is told once, and the timeline goes on.
+// TestJournalThatCannotBeWritten is told once, and what it lacks is written when it can be.
 func TestJournalThatCannotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := machine{New(10)}
-		j, err := OpenJournal(filepath.Join(t.TempDir(), "boots"), m.Timeline)
+		path := filepath.Join(t.TempDir(), "boots")
+		j, err := OpenJournal(path, m.Timeline)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,8 +169,12 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 			m.script("deploy", waited, "state")
 			time.Sleep(sampleEvery)
 		}
+		time.Sleep(sampleEvery)
 		if synctest.Wait(); failures != 1 {
 			t.Errorf("the journal's failure is told %d times, want once", failures)
+		}
+		if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), node1) {
+			t.Errorf("what could not be written is not there when it can be again: %v\n%s", err, text)
 		}
 	})
 	if _, err := OpenJournal(t.TempDir(), New(1)); err == nil {

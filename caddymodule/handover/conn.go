@@ -22,6 +22,10 @@ type conn struct {
 	answered atomic.Bool
 	gone     atomic.Bool // it is another server's
 
+	// Of who writes, which is one goroutine:
+	gathered []byte // see Gather; nil: what is written goes at once
+	buffer   *[]byte
+
 	mu      sync.Mutex
 	heard   []byte // what was read, up to maxHeard
 	replay  []byte // what another listener's connection heard and the server has not read yet
@@ -64,6 +68,12 @@ func (c *conn) Write(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	c.answered.Store(true)
+	if c.gather(p) {
+		return len(p), nil
+	}
+	if err := c.writeGathered(); err != nil {
+		return 0, err
+	}
 	return c.TCPConn.Write(p)
 }
 
@@ -73,6 +83,9 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 		return 0, net.ErrClosed
 	}
 	c.answered.Store(true)
+	if err := c.writeGathered(); err != nil {
+		return 0, err
+	}
 	return sendFrom(c.TCPConn, r)
 }
 

@@ -3,9 +3,9 @@
 package handover
 
 import (
+	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -63,14 +63,13 @@ func sendFrom(tcp connection, r io.Reader) (int64, error) {
 	}
 }
 
-// Sends reports whether a connection gives out what r reads by SendFile. It then minds its own write deadline.
-func Sends(connection net.Conn, r io.Reader) bool {
+// Sends reports whether a request's connection gives out what r reads by SendFile. It then minds its own write deadline.
+func Sends(ctx context.Context, r io.Reader) bool {
 	for l, ok := r.(*io.LimitedReader); ok; l, ok = r.(*io.LimitedReader) {
 		r = l.R
 	}
-	_, ours := connection.(*conn)
 	_, file := r.(FileSender)
-	return ours && file
+	return file && connOf(ctx) != nil
 }
 
 // connection is what of a *net.TCPConn is needed here.
