@@ -96,6 +96,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) erro
 // refuseFor is refuse where it is known how long a 503 holds good at least.
 func (h *Handler) refuseFor(w http.ResponseWriter, r *http.Request, f refusal, known time.Duration) error {
 	h.metrics.refusal(f.status, f.reason)
+	h.site.refused.add(r, f)
 	if c := h.logger.Check(zap.DebugLevel, "refused"); c != nil {
 		c.Write(zap.Int("status", f.status), zap.String("reason", f.reason), zap.String("path", r.URL.Path))
 	}

@@ -63,16 +63,6 @@ func (t *timeline) emitAll() {
 	}
 }
 
-// tellCorrupt emits object_corrupt: what was kept of an image, or came from its origin, is not what it should be.
-func (h *Handler) tellCorrupt(object, problem string) {
-	h.site.boots.emit(eventObjectCorrupt, map[string]any{"object": object, "problem": problem})
-}
-
-// tellIronic emits ironic_down when Ironic is found not to answer.
-func (h *Handler) tellIronic(problem string) {
-	h.site.boots.emit(eventIronicDown, map[string]any{"problem": problem})
-}
-
 // tell logs, counts and emits what the timeline has to say.
 func (t *timeline) tell(n boots.Notice) {
 	h := t.speaker.Load()

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -347,8 +348,9 @@ func TestEvents(t *testing.T) {
 		t.Fatal("a reload begins another timeline")
 	}
 	h := line.speaker.Load()
-	h.tellCorrupt("deploy_ramdisk", "checksum")
-	h.tellIronic("timeout")
+	(&storage{generations: []generation{{handler: h}, {handler: h}}}).tellBad("ab12", nil, "checksum")
+	h.site.tellOfIronic(ironicChange{err: errors.New("timeout")})
+	h.site.tellOfIronic(ironicChange{up: true})
 	close(recorded.block)
 	var names []string
 	eventually(t, "all events are told", func() bool {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -69,12 +70,12 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 	api := ironictest.Start(ironictest.DemoFleet(base)...)
 	defer api.Close()
 
-	store, err := os.MkdirTemp("", "ironic-edge-demo")
+	dir, err := os.MkdirTemp("", "ironic-edge-demo")
 	if err != nil {
 		return fmt.Errorf("the demo's store: %w", err)
 	}
-	defer os.RemoveAll(store)
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, demoCaddyfile, listen, api.URL, store, base), nil)
+	defer os.RemoveAll(dir)
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, demoCaddyfile, listen, api.URL, dir, base), nil)
 	if err != nil {
 		return err
 	}
@@ -96,13 +97,16 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 	}
 	first := api.Nodes()[0]
 	address := first.Ports[0].Address
-	fmt.Fprintf(out, demoHints, edge, strings.ReplaceAll(address, ":", "-"), address, first.UUID)
-	<-ctx.Done()
+	fmt.Fprintf(out, demoHints, edge, strings.ReplaceAll(address, ":", "-"), address, first.UUID, dir, os.Args[0])
+	live(ctx, demoRack(edge, func(n int) (mac, uuid string) {
+		node := api.Nodes()[n-1]
+		return node.Ports[0].Address, node.UUID
+	}))
 	return nil
 }
 
 const demoCaddyfile = `{
-	admin off
+	admin unix/%[3]s/admin.sock
 	persist_config off
 	log {
 		level ERROR
@@ -117,11 +121,16 @@ http://%[1]s {
 	ironic_edge {
 		ironic %[2]s
 		public_url http://%[1]s
-		store %[3]s {
+		site {
+			all
+			snapshot off
+		}
+		store %[3]s/store {
 			min_free 0
 		}
 		allow_origins %[4]s
 	}
+	ironic_edge_status
 	reverse_proxy %[2]s
 }
 `
@@ -139,12 +148,24 @@ Try, in another terminal:
   a machine that Ironic does not know, and a part of Ironic's API that is closed to the rack
     curl -i %[1]s/pxelinux.cfg/52-54-00-17-00-ff
     curl -i %[1]s/v1/nodes
+Some machines of the rack now boot again and again: one of them stalls in the middle of its ramdisk, one boots over and over.
+Look at %[1]s/edge/ in a browser, or at
+    export CADDY_ADMIN=unix/%[5]s/admin.sock
+    %[6]s ironic-edge boots --watch
+    %[6]s ironic-edge explain rack17-n03
+    %[6]s ironic-edge doctor
 Ctrl-C ends the demo.
 `
 
-// serveDemoImage is the origin of the demo's images: 64 KiB for each name.
+// demoContent is that of each of the demo's images; kernels are its beginning.
+var demoContent = sync.OnceValue(func() []byte { return bytes.Repeat([]byte("ironic-edge demo"), demoImageSize/16) })
+
+// serveDemoImage is the origin of the demo's images: 64 KiB for each name, and more for a ramdisk.
 func serveDemoImage(w http.ResponseWriter, r *http.Request) {
-	content := bytes.Repeat([]byte("ironic-edge demo"), 4096)
+	content := demoContent()
+	if !strings.HasSuffix(r.URL.Path, ".initramfs") {
+		content = content[:64<<10]
+	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Etag", `"`+r.URL.Path+`"`)
 	http.ServeContent(w, r, "", time.Unix(1_700_000_000, 0), bytes.NewReader(content))

@@ -48,6 +48,8 @@ type gate struct {
 	pauses   int                // since the last answer to a question
 	look     time.Time          // when the next look is, while it is down
 	back     context.CancelFunc // ends the watch; nil: Ironic is not down
+	since    time.Time          // when it last went down or came back; zero: it never went down
+	why      error              // it is down
 	closed   bool
 
 	watching sync.Mutex // held by the watch over an outage
@@ -190,7 +192,7 @@ func (g *gate) failLocked(name string, err error) {
 	}
 	watch, back := context.WithCancel(g.life)
 	pause, since := g.pauseLocked(), time.Now()
-	g.back = back
+	g.back, g.since, g.why = back, since, err
 	g.dismissLocked(g.downLocked())
 	g.work.Go(func() { g.watch(watch, since, err, pause) }) // ends with the outage or the gate
 }
@@ -238,4 +240,12 @@ func (g *gate) watch(ctx context.Context, since time.Time, err error, pause time
 func (g *gate) upLocked() {
 	g.back()
 	g.back, g.failures, g.limit = nil, 0, afterOutage
+	g.since, g.why = time.Now(), nil
+}
+
+// state says whether Ironic is taken for up, since when if that has changed, and why not.
+func (g *gate) state() (up bool, since time.Time, why error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.back == nil, g.since, g.why
 }

@@ -172,6 +172,15 @@ func (m *mirror) target(u *url.URL) (*shared.Target, error) {
 	return t, nil
 }
 
+// prefetchTarget is what a path below the mirror leads to.
+func (m *mirror) prefetchTarget(path string) (*shared.Target, error) {
+	u, err := url.Parse(path)
+	if err != nil {
+		return nil, err
+	}
+	return m.target(u)
+}
+
 // mirrorKey is that of a URL, whose signature, if it has one, is left out in signed.
 func mirrorKey(signed string, u *url.URL) string {
 	return "mirror " + origin.Key(cmp.Or(signed, u.String()))

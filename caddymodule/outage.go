@@ -15,9 +15,10 @@ import (
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
-// tellOfIronic writes one line for each change, and the metric. A site outlives the configuration that made it, and so the
+// tellOfIronic writes one line for each change, the metric and the event. A site outlives the configuration that made it, and so the
 // logger is that of the process.
-func tellOfIronic(name string, c ironicChange) {
+func (s *site) tellOfIronic(c ironicChange) {
+	name := s.name
 	log := caddy.Log().Named("http.handlers." + directive).With(zap.String("ironic", name))
 	if c.up {
 		collectors.up.WithLabelValues(name).Set(1)
@@ -30,6 +31,7 @@ func tellOfIronic(name string, c ironicChange) {
 	if errors.As(c.err, &e) {
 		reason = e.Reason
 	}
+	s.boots.emit(eventIronicDown, map[string]any{"ironic": name, "problem": reason})
 	log.Error("Ironic is down; nodes get what is known of them, or are told to come back, while one look at a time finds out when it is back",
 		zap.String("reason", reason), zap.Error(c.err), zap.Duration("next_look", c.look.Round(time.Millisecond)))
 }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/caddymodule/inventory"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
@@ -127,6 +128,19 @@ func (r *roster) leave(h *Handler) {
 	r.stop = nil
 }
 
+// tellTimeline tells the timeline of boots which states the site's nodes are in.
+func (s *site) tellTimeline() {
+	s.boots.Inventory(func(yield func(boots.Node) bool) {
+		for _, inv := range s.inventories() {
+			for _, n := range inv.Nodes() {
+				if !yield(boots.Node{UUID: n.UUID, Name: n.Name, State: string(n.State), Since: n.StateUpdated}) {
+					return
+				}
+			}
+		}
+	})
+}
+
 func (r *roster) source() inventory.Source { return r.newest.Load().client }
 
 // report logs what an operator has to know, and counts the rest.
@@ -141,6 +155,9 @@ func (r *roster) report(read inventory.Reading) {
 		outcome = "unavailable"
 	}
 	h.metrics.readings.WithLabelValues(string(read.Kind), outcome).Inc()
+	if read.Err == nil {
+		h.site.tellTimeline()
+	}
 	size := []zap.Field{zap.Int("nodes", read.Nodes), zap.Int("addresses", read.Addresses), zap.Duration("took", read.Took)}
 	switch {
 	case read.Err != nil && !r.failing:

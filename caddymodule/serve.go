@@ -36,6 +36,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	switch route.way {
 	case wayBootstrap:
+		if probe := r.Header.Get(probeHeader); probe != "" {
+			w.Header().Set(probeHeader, proof(probe))
+		}
 		return h.writeScript(w, r, h.bootstrap)
 	case wayMAC, wayUUID, wayPassthru:
 		return h.serveScript(w, r, route)

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -156,7 +155,7 @@ func (h *Handler) compare(ctx context.Context, node *ipxe.Node) (*api.Diff, erro
 	if m := regexp.MustCompile(`(https?://\S+)/` + regexp.QuoteMeta(n.UUID) + `/`).FindSubmatch(theirs); m != nil {
 		base = string(m[1]) // its own name for itself
 	}
-	diff := &api.Diff{Node: nodeView(&n, time.Time{})}
+	diff := &api.Diff{Node: nodeView(&n)}
 	script, err := ipxe.Select(&n, ipxe.Boot{BaseURL: base, APIURL: o.APIURL, RequestID: "req-1", Secrets: secrets}, &o)
 	var nothing *ipxe.NotBootable
 	switch {
@@ -205,13 +204,10 @@ func yes(there bool) string {
 }
 
 // nodeView is a node as the admin API shows it.
-func nodeView(n *ipxe.Node, asked time.Time) api.Node {
+func nodeView(n *ipxe.Node) api.Node {
 	v := api.Node{UUID: n.UUID, Name: n.Name, State: string(n.ProvisionState)}
 	if n.Port.Address != "" {
 		v.MACs = []string{n.Port.Address}
-	}
-	if !asked.IsZero() {
-		v.Age = time.Since(asked).Seconds()
 	}
 	return v
 }

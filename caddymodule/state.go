@@ -41,6 +41,7 @@ type site struct {
 	seen       *seen.Log // nodes, by their scripts of the agent
 	strangers  *seen.Log // machines without a node; apart, since anybody can name any number of them
 	began      time.Time // when seen began
+	refused    refusals
 	lookups    exchanges
 	complaints rate.Sometimes // about calls of agents
 	boots      *timeline
@@ -82,7 +83,7 @@ func newSite(name string) (*site, error) {
 		complaints: rate.Sometimes{First: 10, Interval: 10 * time.Second}, boots: newTimeline()}
 	s.feed.site = s
 	collectors.up.WithLabelValues(name).Set(1)
-	s.gate = newGate(s.lookForIronic, func(c ironicChange) { tellOfIronic(name, c) })
+	s.gate = newGate(s.lookForIronic, func(c ironicChange) { s.tellOfIronic(c) })
 	return s, nil
 }
 

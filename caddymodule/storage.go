@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/dustin/go-humanize"
@@ -72,6 +73,8 @@ type storage struct {
 	line      origin.Line // to all origins of the directory
 
 	turn sync.Mutex // held while the store is opened or closed, and taken before mu; requests do not wait for it
+
+	sent atomic.Int64 // bytes, to clients
 
 	mu          sync.Mutex
 	handlers    int // that may use it
@@ -141,7 +144,7 @@ func (s *storage) open(g generation) error {
 	if !opened {
 		log := newLogSwitch(g.log)
 		store, err := disk.Open(s.directory, disk.Options{MaxSize: g.options.maxSize, MinFree: g.options.minFree,
-			Block: g.options.block, Parallel: g.options.parallel, Log: slog.New(log)})
+			Block: g.options.block, Parallel: g.options.parallel, Log: slog.New(log), OnBad: s.tellBad})
 		if err != nil {
 			return err
 		}
@@ -156,6 +159,19 @@ func (s *storage) open(g generation) error {
 	s.pinLocked() // what was wanted before it was open
 	s.followLocked()
 	return nil
+}
+
+// tellBad emits the event for an object that was taken out of the store, for the sites that use it.
+func (s *storage) tellBad(id string, keys []string, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	told := make(map[*site]bool)
+	for _, g := range s.generations {
+		if !told[g.handler.site] {
+			told[g.handler.site] = true
+			g.handler.site.boots.emit(eventObjectCorrupt, map[string]any{"object": id, "keys": keys, "problem": why})
+		}
+	}
 }
 
 // left takes back what a handler gave to open.

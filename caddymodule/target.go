@@ -37,14 +37,14 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 		counted.transfer.End(whole)
 		outcome := "ok"
 		if p := recover(); p != nil { // the answer was cut short
-			h.metrics.image(label, "short", counted.n.Load())
+			h.imageSent(label, "short", counted.n.Load())
 			recordError(span)
 			panic(p)
 		}
 		if counted.failed {
 			outcome = "failed"
 		}
-		h.metrics.image(label, outcome, counted.n.Load())
+		h.imageSent(label, outcome, counted.n.Load())
 	}()
 	err := mayRead(ctx, target)
 	if err == nil {
@@ -75,6 +75,12 @@ func (h *Handler) refuseReference(w http.ResponseWriter, r *http.Request, route 
 func refusedAddress(e *origin.AddressError) refusal {
 	return refusal{http.StatusBadGateway, reasonAddress,
 		"the image's reference leads to " + e.Why + ", and its origin does not stand in the configuration; add it to allow_origins"}
+}
+
+// imageSent counts a transfer.
+func (h *Handler) imageSent(label, outcome string, bytes int64) {
+	h.metrics.image(label, outcome, bytes)
+	h.storage.sent.Add(bytes)
 }
 
 // refuseOrigin answers when an origin does not deliver.

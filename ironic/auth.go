@@ -32,6 +32,7 @@ const loginOp = "log in at Keystone"
 func (c *Client) authenticateBy(auth Auth) (*tls.Config, error) {
 	switch auth.Kind {
 	case "", authNone:
+		c.open = true
 		c.authenticate = func(context.Context) (*gophercloud.ServiceClient, error) {
 			s, err := noauth.NewBareMetalNoAuth(noauth.EndpointOpts{IronicEndpoint: c.endpoints[0].url})
 			return c.provided(s, err)

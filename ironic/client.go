@@ -62,6 +62,7 @@ type Client struct {
 	login     *shared[gophercloud.ServiceClient]
 	where     *gophercloud.EndpointOpts // of services in Keystone's catalog; nil without Keystone
 	renewable bool                      // another login may cure a 401
+	open      bool                      // we show no credentials
 	http      *http.Client
 	closeIdle func()
 

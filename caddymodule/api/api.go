@@ -88,25 +88,15 @@ type Refusal struct {
 
 // Node is what is known of a node.
 type Node struct {
-	Edge     string    `json:"edge"`
-	UUID     string    `json:"uuid"`
-	Name     string    `json:"name,omitempty"`
-	MACs     []string  `json:"macs"`
-	State    string    `json:"provision_state"`
-	Age      float64   `json:"age"` // since Ironic said so, seconds
-	Stage    string    `json:"stage,omitempty"`
-	Advice   string    `json:"advice,omitempty"`
-	Severity string    `json:"severity,omitempty"`
-	Changed  time.Time `json:"provision_updated_at,omitzero"`
-}
-
-// Unknown is a MAC address that asked for a script and that Ironic does not know.
-type Unknown struct {
-	Edge   string    `json:"edge"`
-	MAC    string    `json:"mac"`
-	Client string    `json:"client"`
-	Count  int       `json:"count"`
-	Last   time.Time `json:"last"`
+	Edge    string    `json:"edge"`
+	UUID    string    `json:"uuid"`
+	Name    string    `json:"name,omitempty"`
+	MACs    []string  `json:"macs"`
+	State   string    `json:"provision_state"`
+	Age     float64   `json:"age"` // since Ironic said so, seconds
+	Stage   string    `json:"stage,omitempty"`
+	Advice  string    `json:"advice,omitempty"`
+	Changed time.Time `json:"provision_updated_at,omitzero"`
 }
 
 // Image is an object of the store.

@@ -84,7 +84,9 @@ func (c *caller) ask(cmd *cobra.Command, method, path string, query url.Values, 
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Origin", origin)
+	if !endpoint.IsUnixNetwork() { // Caddy takes none over a socket
+		request.Header.Set("Origin", origin)
+	}
 	request.Header.Set("Content-Type", "application/json")
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -113,26 +115,33 @@ func (c *caller) ask(cmd *cobra.Command, method, path string, query url.Values, 
 	return nil, errors.New(said.Text)
 }
 
-// get reads an answer into what to points to. With --json it is printed, too, and shown is to be left out.
-func (c *caller) get(cmd *cobra.Command, path string, query url.Values, to any) error {
+// fetch reads an answer into what to points to, and returns its text.
+func (c *caller) fetch(cmd *cobra.Command, path string, query url.Values, to any) ([]byte, error) {
 	response, err := c.ask(cmd, http.MethodGet, path, query, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return fmt.Errorf("the edge's answer breaks off: %w", err)
+		return nil, fmt.Errorf("the edge's answer breaks off: %w", err)
 	}
 	if err := json.Unmarshal(text, to); err != nil {
-		return fmt.Errorf("the edge's answer is not one of this version: %w", err)
+		return nil, fmt.Errorf("the edge's answer is not one of this version: %w", err)
 	}
-	if c.json {
-		var out bytes.Buffer
-		_ = json.Indent(&out, bytes.TrimSpace(text), "", "  ") // it was just parsed
-		out.WriteByte('\n')
-		_, err = out.WriteTo(cmd.OutOrStdout())
+	return text, nil
+}
+
+// get is fetch, and prints the text with --json. Then nothing else is to be shown.
+func (c *caller) get(cmd *cobra.Command, path string, query url.Values, to any) error {
+	text, err := c.fetch(cmd, path, query, to)
+	if err != nil || !c.json {
+		return err
 	}
+	var out bytes.Buffer
+	_ = json.Indent(&out, bytes.TrimSpace(text), "", "  ") // it was just parsed
+	out.WriteByte('\n')
+	_, err = out.WriteTo(cmd.OutOrStdout())
 	return err
 }
 

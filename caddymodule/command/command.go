@@ -29,7 +29,7 @@ The admin API is looked for at --address, else at $CADDY_ADMIN, else where the f
 Commands exit with 0 if all is well, with 1 if they were called wrongly or could not find out or do what they should, and
 with 3 if what they found is bad: a node is stuck, a check failed, scripts differ.`
 	parent.AddCommand(
-		statusCommand(c), nodesCommand(c), unknownCommand(c), imagesCommand(c),
+		statusCommand(c), bootsCommand(c), bootCommand(c), nodesCommand(c), unknownCommand(c), imagesCommand(c),
 		prefetchCommand(c), purgeCommand(c), scrubCommand(c), refreshCommand(c),
 		explainCommand(c), diffCommand(c), doctorCommand(c), snippetCommand(),
 	)

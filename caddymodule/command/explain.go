@@ -90,38 +90,3 @@ func showDiff(s *screen, d *api.Diff) {
 		fmt.Fprintf(s, "conductor %s\n", plain(step))
 	}
 }
-
-func doctorCommand(c *caller) *cobra.Command {
-	return &cobra.Command{
-		Use:   "doctor",
-		Short: "Look for what could keep nodes from booting",
-		Long: `Looks at what surrounds the edge: Ironic, the credentials and what they may do, the API's version, the clocks, the
-origins of images, the public URL, HTTPS on the boot site, the room on the disk. Exits with 3 if something is bad.`,
-		Args: cobra.NoArgs,
-		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
-			var checks []api.Check
-			if err := c.get(cmd, "doctor", nil, &checks); err != nil {
-				return 0, err
-			}
-			code := 0
-			var rows [][]string
-			for _, check := range checks {
-				if check.Result == "bad" {
-					code = exitBad
-				}
-				rows = append(rows, []string{check.Result, check.Name, check.Seen})
-			}
-			if c.json {
-				return code, nil
-			}
-			out := screenOf(cmd.OutOrStdout())
-			out.table(2, []string{"RESULT", "CHECK", "SEEN"}, rows)
-			for _, check := range checks {
-				if check.Next != "" {
-					fmt.Fprintf(out, "\n%s: %s\n", check.Name, plain(check.Next))
-				}
-			}
-			return code, nil
-		}),
-	}
-}

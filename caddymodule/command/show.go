@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ironic-edge/ironic-edge/caddymodule/api"
+	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 )
 
 func statusCommand(c *caller) *cobra.Command {
@@ -109,15 +110,15 @@ func unknownCommand(c *caller) *cobra.Command {
 		Short: "List MAC addresses that asked and that Ironic does not know",
 		Args:  cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
-			var unknown []api.Unknown
+			var unknown []boots.Stray
 			if err := c.get(cmd, "unknown", nil, &unknown); err != nil || c.json {
 				return 0, err
 			}
 			rows := make([][]string, 0, len(unknown))
 			for _, u := range unknown {
-				rows = append(rows, []string{u.MAC, u.Client, strconv.Itoa(u.Count), api.Ago(time.Since(u.Last))})
+				rows = append(rows, []string{u.MAC, u.Client.String(), u.Firmware, strconv.Itoa(u.Count), api.Ago(time.Since(u.Last)), u.Diagnosis.Next})
 			}
-			screenOf(cmd.OutOrStdout()).table(1, []string{"MAC", "CLIENT", "TIMES", "LAST"}, rows)
+			screenOf(cmd.OutOrStdout()).table(5, []string{"MAC", "CLIENT", "FIRMWARE", "TIMES", "LAST", "WHAT TO DO"}, rows)
 			return 0, nil
 		}),
 	}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ironic-edge/ironic-edge/caddymodule/api"
+)
+
+func doctorCommand(c *caller) *cobra.Command {
+	dhcp := ""
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what could keep nodes from booting",
+		Long: `Looks at what surrounds the edge: Ironic, the credentials and what they may do, the API's version, the clocks, the
+origins of images, the public URL, HTTPS on the boot site, the room on the disk. With --dhcp it also asks the DHCP servers
+on an interface of this machine what they would tell iPXE and UEFI firmware; that needs root, and takes no lease.
+
+Exits with 3 if something is bad.`,
+		Args: cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
+			var checks []api.Check
+			if _, err := c.fetch(cmd, "doctor", nil, &checks); err != nil {
+				return 0, err
+			}
+			if dhcp != "" {
+				var status api.Status
+				if _, err := c.fetch(cmd, "status", nil, &status); err != nil {
+					return 0, err
+				}
+				checks = append(checks, offers(contextOf(cmd), dhcp, publicURL(&status))...)
+			}
+			code := 0
+			for _, check := range checks {
+				if check.Result == "bad" {
+					code = exitBad
+				}
+			}
+			if c.json {
+				out := json.NewEncoder(cmd.OutOrStdout())
+				out.SetIndent("", "  ")
+				return code, out.Encode(checks)
+			}
+			showChecks(screenOf(cmd.OutOrStdout()), checks)
+			return code, nil
+		}),
+	}
+	cmd.Flags().StringVar(&dhcp, "dhcp", "", "the `interface` on which to ask DHCP servers")
+	return cmd
+}
+
+func showChecks(s *screen, checks []api.Check) {
+	rows := make([][]string, 0, len(checks))
+	for _, check := range checks {
+		rows = append(rows, []string{check.Result, check.Name, check.Seen})
+	}
+	s.table(2, []string{"RESULT", "CHECK", "SEEN"}, rows)
+	for _, check := range checks {
+		if check.Next != "" {
+			fmt.Fprintf(s, "\n%s: %s\n", plain(check.Name), plain(check.Next))
+		}
+	}
+}
+
+// publicURL is the URL of the first edge that has one.
+func publicURL(status *api.Status) string {
+	for _, e := range status.Edges {
+		if strings.HasPrefix(e.Name, "http") {
+			return strings.TrimRight(e.Name, "/")
+		}
+	}
+	return ""
+}

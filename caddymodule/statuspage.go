@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/ironic-edge/ironic-edge/caddymodule/page"
+)
+
+const pageDirective = directive + "_status"
+
+func init() {
+	caddy.RegisterModule(new(StatusPage))
+	httpcaddyfile.RegisterHandlerDirective(pageDirective, func(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		p := new(StatusPage)
+		return p, p.UnmarshalCaddyfile(helper.Dispenser)
+	})
+	httpcaddyfile.RegisterDirectiveOrder(pageDirective, httpcaddyfile.Before, "metrics") // so that no mirror of all paths takes its own
+}
+
+// StatusPage is the status page of all edges of the configuration: how each node's boot goes and why it goes no further,
+// the store, the machines that Ironic does not know. It may stand on any site, that of the rack or another; whoever reaches
+// it may read it.
+type StatusPage struct {
+	// The path below which the page is. Default: /edge/.
+	Path string `json:"path,omitempty"`
+	// Show buttons that refresh a node, and purge and prefetch images. Put authentication before the page then, such as
+	// Caddy's basic_auth. Default: false.
+	Actions bool `json:"actions,omitempty"`
+
+	app *App
+}
+
+// CaddyModule returns the Caddy module information.
+func (*StatusPage) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers." + pageDirective, New: func() caddy.Module { return new(StatusPage) }}
+}
+
+// UnmarshalCaddyfile reads the directive:
+//
+//	ironic_edge_status [<path>] {
+//		actions [on|off]
+//	}
+func (p *StatusPage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	switch args := d.RemainingArgs(); len(args) {
+	case 0:
+	case 1:
+		p.Path = args[0]
+	default:
+		return d.Errf("%s has %d values; write: %s [<path>]", pageDirective, len(args), pageDirective)
+	}
+	return block(d, pageDirective, func(option string) error {
+		if option == "actions" {
+			return onOff(d, &p.Actions)
+		}
+		return d.Errf("unknown option %q of %s; it takes actions", option, pageDirective)
+	})
+}
+
+// Provision checks the path.
+func (p *StatusPage) Provision(ctx caddy.Context) error {
+	if p.Path == "" {
+		p.Path = "/edge/"
+	}
+	if !strings.HasPrefix(p.Path, "/") || !strings.HasSuffix(p.Path, "/") {
+		return optionError("path", p.Path, errors.New("does not begin and end with a slash"), "write it as /edge/")
+	}
+	app, err := ctx.App(directive)
+	if err != nil {
+		return err
+	}
+	p.app = app.(*App)
+	return nil
+}
+
+// ServeHTTP answers requests below the path, and hands on the others.
+func (p *StatusPage) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if r.URL.Path == strings.TrimSuffix(p.Path, "/") {
+		http.Redirect(w, r, p.Path, http.StatusMovedPermanently)
+		return nil
+	}
+	path, ok := strings.CutPrefix(r.URL.Path, p.Path)
+	if !ok {
+		return next.ServeHTTP(w, r)
+	}
+	return (&page.Page{Source: overviewOf(p.app), Actions: p.Actions}).ServeHTTP(w, r, p.Path, path)
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*StatusPage)(nil)
+	_ caddyhttp.MiddlewareHandler = (*StatusPage)(nil)
+	_ caddyfile.Unmarshaler       = (*StatusPage)(nil)
+)
