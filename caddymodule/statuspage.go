@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -36,7 +37,9 @@ type StatusPage struct {
 	// Caddy's basic_auth. Default: false.
 	Actions bool `json:"actions,omitempty"`
 
-	app *App
+	app     *App
+	closing context.Context // ends when the server begins to stop, which would wait for the live feeds
+	close   context.CancelFunc
 }
 
 // CaddyModule returns the Caddy module information.
@@ -79,6 +82,18 @@ func (p *StatusPage) Provision(ctx caddy.Context) error {
 		return err
 	}
 	p.app = app.(*App)
+	p.closing, p.close = context.WithCancel(context.Background())
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		server.RegisterOnShutdown(p.close)
+	}
+	return nil
+}
+
+// Cleanup ends the live feeds.
+func (p *StatusPage) Cleanup() error {
+	if p.close != nil {
+		p.close()
+	}
 	return nil
 }
 
@@ -92,12 +107,17 @@ func (p *StatusPage) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	if !ok {
 		return next.ServeHTTP(w, r)
 	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(p.closing, cancel)()
+	r = r.WithContext(ctx)
 	return (&page.Page{Source: overviewOf(p.app), Actions: p.Actions}).ServeHTTP(w, r, p.Path, path)
 }
 
 // Interface guards.
 var (
 	_ caddy.Provisioner           = (*StatusPage)(nil)
+	_ caddy.CleanerUpper          = (*StatusPage)(nil)
 	_ caddyhttp.MiddlewareHandler = (*StatusPage)(nil)
 	_ caddyfile.Unmarshaler       = (*StatusPage)(nil)
 )
