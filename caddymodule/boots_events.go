@@ -21,6 +21,7 @@ const (
 	eventUnknownMAC    = "unknown_mac"
 	eventObjectCorrupt = "object_corrupt"
 	eventIronicDown    = "ironic_down"
+	eventStale         = "stale_script"
 )
 
 // emission is an event on its way to Caddy's events app.

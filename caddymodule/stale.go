@@ -104,4 +104,5 @@ func (h *Handler) tellStale(w http.ResponseWriter, node *ipxe.Node, age time.Dur
 	w.Header().Set(reasonHeader, reasonStale)
 	h.quiet.Warn("Ironic does not answer; a node gets what was right when it last did", zap.String("node", node.UUID),
 		zap.String("provision_state", string(node.ProvisionState)), zap.Duration("age", age))
+	h.site.boots.emit(eventStale, map[string]any{"node": node.UUID, "name": node.Name, "provision_state": string(node.ProvisionState), "age": age.Seconds()})
 }
