@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
@@ -161,14 +162,14 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request, node *ipxe.Nod
 func isIPXE(r *http.Request) bool { return strings.HasPrefix(r.UserAgent(), "iPXE/") }
 
 // refuseLookup answers when a node was not found: it is unknown, or Ironic could not tell.
-func (h *Handler) refuseLookup(w http.ResponseWriter, r *http.Request, key string, err error) error {
+func (h *Handler) refuseLookup(w http.ResponseWriter, r *http.Request, key string, status cache.Status, err error) error {
 	if r.Context().Err() != nil {
 		return nil // the client is gone
 	}
 	switch {
 	case errors.Is(err, ironic.ErrNoNode):
 		if strings.HasPrefix(key, "mac ") {
-			if done, err := h.unknownMAC(w, r, key); done {
+			if done, err := h.unknownMAC(w, r, key, status); done {
 				return err
 			}
 		}

@@ -93,6 +93,7 @@ type timeline struct {
 	*boots.Timeline
 	emissions chan emission
 	done      chan struct{}
+	traces    traces
 	speaker   atomic.Pointer[Handler] // by whose configuration is logged and emitted; nil: none runs
 
 	mu      sync.Mutex

@@ -74,6 +74,8 @@ func (t *timeline) tell(n boots.Notice) {
 	case boots.NoticeStarted:
 		t.emit(eventBootStarted, bootData(&n.Boot))
 	case boots.NoticeStuck:
+		h.metrics.boots.diagnosed(n.Diagnosis.Code)
+		t.traces.stuck(&n.Boot, n.Diagnosis.Code)
 		h.logger.Warn("boot is stuck", append(bootFields(&n.Boot), diagnosisFields(n.Diagnosis)...)...)
 		t.emit(eventBootStuck, withDiagnosis(bootData(&n.Boot), n.Diagnosis))
 	case boots.NoticeEnded:
@@ -84,6 +86,7 @@ func (t *timeline) tell(n boots.Notice) {
 		t.emit(eventUnknownMAC, map[string]any{"mac": n.Stray.MAC, "client": n.Stray.Client.String(), "firmware": n.Stray.Firmware, "count": n.Stray.Count})
 	case boots.NoticeSilent:
 		s := &n.Silent
+		h.metrics.boots.diagnosed(n.Diagnosis.Code)
 		h.logger.Warn("node has not asked for its boot", append([]zap.Field{zap.String("node", s.Node), zap.String("name", s.Name),
 			zap.String("provision_state", s.State), zap.Time("since", s.Since)}, diagnosisFields(n.Diagnosis)...)...)
 		t.emit(eventBootStuck, withDiagnosis(map[string]any{"node": s.Node, "name": s.Name, "provision_state": s.State}, n.Diagnosis))
@@ -96,6 +99,7 @@ func (t *timeline) tell(n boots.Notice) {
 func (h *Handler) bootEnded(b *boots.Boot) {
 	took := b.Ended.Sub(b.Started)
 	h.metrics.boots.ended(b, took)
+	h.site.boots.traces.end(b)
 	fields := append(bootFields(b), zap.String("outcome", string(b.Outcome)), zap.Duration("duration", took), zap.Int("scripts", b.Scripts), zap.Int("restarts", b.Restarts))
 	for _, stage := range boots.Stages {
 		if d := b.Took(stage); d > 0 {
@@ -145,6 +149,8 @@ func withDiagnosis(data map[string]any, d boots.Diagnosis) map[string]any {
 // bootMetrics count and time boots.
 type bootMetrics struct {
 	total  *prometheus.CounterVec
+	found  *prometheus.CounterVec
+	under  *prometheus.Desc
 	times  *prometheus.HistogramVec
 	stages *prometheus.HistogramVec
 }
@@ -152,6 +158,8 @@ type bootMetrics struct {
 func newBootMetrics() *bootMetrics {
 	return &bootMetrics{
 		total: counter("boots_total", "Boots that are over, by what they booted and what came of them.", "kind", "outcome"),
+		found: counter("boot_diagnoses_total", "Boots that were found to be stuck, and nodes that do not ask for theirs, by diagnosis.", "diagnosis"),
+		under: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "boots_under_way"), "Boots that are under way, by whether they are stuck.", []string{"outcome"}, nil),
 		times: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "boot_duration_seconds",
 			Help: "How long boots took from the first request for the script to their end.", Buckets: []float64{1, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200}}, []string{"outcome"}),
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "boot_stage_duration_seconds",
@@ -162,6 +170,8 @@ func newBootMetrics() *bootMetrics {
 // Describe describes the metrics.
 func (m *bootMetrics) Describe(to chan<- *prometheus.Desc) {
 	m.total.Describe(to)
+	m.found.Describe(to)
+	to <- m.under
 	m.times.Describe(to)
 	m.stages.Describe(to)
 }
@@ -169,9 +179,20 @@ func (m *bootMetrics) Describe(to chan<- *prometheus.Desc) {
 // Collect collects them.
 func (m *bootMetrics) Collect(to chan<- prometheus.Metric) {
 	m.total.Collect(to)
+	m.found.Collect(to)
+	running, stuck := 0, 0
+	sites.Range(func(_, value any) bool {
+		r, s := value.(*site).boots.UnderWay()
+		running, stuck = running+r, stuck+s
+		return true
+	})
+	to <- prometheus.MustNewConstMetric(m.under, prometheus.GaugeValue, float64(running), string(boots.Running))
+	to <- prometheus.MustNewConstMetric(m.under, prometheus.GaugeValue, float64(stuck), string(boots.Stuck))
 	m.times.Collect(to)
 	m.stages.Collect(to)
 }
+
+func (m *bootMetrics) diagnosed(code boots.Code) { m.found.WithLabelValues(string(code)).Inc() }
 
 func (m *bootMetrics) ended(b *boots.Boot, took time.Duration) {
 	kind := b.Kind

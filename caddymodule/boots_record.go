@@ -45,7 +45,15 @@ func (h *Handler) scriptAnswered(w http.ResponseWriter, r *http.Request, asked *
 	case asked.Kind == "": // a script for a machine that is no node
 		asked.Kind, asked.Reason = h.UnknownMAC, reasonNoNode
 	}
-	h.site.boots.Script(asked)
+	boot := h.site.boots.Script(asked)
+	if traced := stepOf(r.Context()); traced != nil {
+		traced.of(boot)
+		traced.word(attributeKind, asked.Kind)
+		traced.word(attributeReason, asked.Reason)
+		traced.word(attributeState, asked.State)
+		traced.word(attributeCache, asked.Cache)
+		traced.word(attributeRequestID, asked.RequestID)
+	}
 }
 
 // imageLabelMirror is what images of mirrors are called.
@@ -65,13 +73,21 @@ func (h *Handler) imageAsked(r *http.Request, label string, sent *atomic.Int64) 
 	if r.Method != http.MethodGet {
 		return nil
 	}
-	return h.site.boots.Image(imageNode(r, label), clientAddress(r), label, sent)
+	transfer := h.site.boots.Image(imageNode(r, label), clientAddress(r), label, sent)
+	if traced := stepOf(r.Context()); traced != nil {
+		traced.of(transfer.Ref())
+	}
+	return transfer
 }
 
 // imageAnswered records that an image was refused.
 func (h *Handler) imageAnswered(w http.ResponseWriter, r *http.Request, label string) {
 	if reason := w.Header().Get(reasonHeader); reason != "" && r.Method == http.MethodGet {
-		h.site.boots.ImageRefused(imageNode(r, label), clientAddress(r), label, reason)
+		boot := h.site.boots.ImageRefused(imageNode(r, label), clientAddress(r), label, reason)
+		if traced := stepOf(r.Context()); traced != nil {
+			traced.of(boot)
+			traced.word(attributeReason, reason)
+		}
 	}
 }
 
@@ -93,7 +109,12 @@ func (h *Handler) agentAnswered(w *statusWriter, r *http.Request, route route) {
 	default:
 		return
 	}
-	h.site.boots.Agent(&call)
+	boot := h.site.boots.Agent(&call)
+	if traced := stepOf(r.Context()); traced != nil {
+		traced.of(boot)
+		traced.number(attributeStatus, int64(call.Status))
+		traced.word(attributeReason, call.Reason)
+	}
 }
 
 // lookupMACs are the first addresses of a lookup, as many as a boot remembers.

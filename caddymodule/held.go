@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 )
 
@@ -89,6 +90,8 @@ func (a *heldAnswer) ok() bool { return a.status/100 == 2 }
 // there or its answer broke off, and nothing has been written to the client.
 func (h *Handler) relay(a *heldAnswer, r *http.Request, way way, next caddyhttp.Handler) (err error) {
 	h.metrics.relayed(way.String())
+	ctx, step := startStep(r.Context(), "ironic-edge relay", trace.SpanKindClient)
+	defer step.end()
 	defer func() {
 		// reverse_proxy ends with this panic when an answer breaks off that Ironic has begun.
 		if p := recover(); p == http.ErrAbortHandler && !a.through { //nolint:errorlint // panics are not wrapped
@@ -97,7 +100,8 @@ func (h *Handler) relay(a *heldAnswer, r *http.Request, way way, next caddyhttp.
 			panic(p)
 		}
 	}()
-	err = next.ServeHTTP(a, r)
+	err = next.ServeHTTP(a, withContext(r, ctx))
+	step.number(attributeStatus, int64(a.status))
 	var failed caddyhttp.HandlerError
 	switch {
 	case a.through:

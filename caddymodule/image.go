@@ -32,7 +32,7 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 		setCacheStatus(w, entry)
 		// Whoever is in the middle of an image goes on while Ironic is gone: bytes are no decision.
 		if err != nil && !(entry.Status == cache.Stale && outage(err) && entry.Age <= h.windows.longest()) {
-			return h.refuseLookup(w, r, key, err)
+			return h.refuseLookup(w, r, key, entry.Status, err)
 		}
 		node = entry.Value.node
 		defer h.renew(r, route.subject, time.Now())

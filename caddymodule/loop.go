@@ -9,13 +9,14 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
 // agentBoots notes that a node is about to get the agent's script, by which its lookup will be judged, and whether it got
 // one too often. It reports whether the node is held instead and has had its answer.
-func (h *Handler) agentBoots(w http.ResponseWriter, r *http.Request, key string, node *ipxe.Node) (bool, error) {
+func (h *Handler) agentBoots(w http.ResponseWriter, r *http.Request, key string, node *ipxe.Node, status cache.Status) (bool, error) {
 	if r.Method != http.MethodGet {
 		return false, nil
 	}
@@ -46,7 +47,7 @@ func (h *Handler) agentBoots(w http.ResponseWriter, r *http.Request, key string,
 	if err != nil {
 		return true, h.refuseNode(w, r, node, err)
 	}
-	h.metrics.script(script.Kind, script.Reason).Inc()
+	h.metrics.script(script.Kind, script.Reason, status).Inc()
 	return true, h.writeScript(w, r, text)
 }
 

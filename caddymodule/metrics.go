@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/ipxe"
@@ -47,7 +48,7 @@ func counter(name, help string, labels ...string) *prometheus.CounterVec {
 }
 
 var collectors = &metrics{
-	scripts:  counter("scripts_total", "Boot scripts given, by what they boot and why.", "kind", "reason"),
+	scripts:  counter("scripts_total", "Boot scripts given, by what they boot, why, and how the node was found.", "kind", "reason", "cache"),
 	refusals: counter("refusals_total", "Requests refused, by status and reason code.", "status", "reason"),
 	relays:   counter("relayed_total", "Calls relayed to Ironic, by what they are.", "call"),
 	lookups:  counter("node_lookups_total", "Looks at the node cache, by what they found.", "cache"),
@@ -85,8 +86,8 @@ func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) script(kind ipxe.Kind, reason ipxe.Reason) prometheus.Counter {
-	return m.scripts.WithLabelValues(string(kind), string(reason))
+func (m *metrics) script(kind ipxe.Kind, reason ipxe.Reason, status cache.Status) prometheus.Counter {
+	return m.scripts.WithLabelValues(string(kind), string(reason), status.Label())
 }
 
 func (m *metrics) refusal(status int, reason string) {
@@ -110,16 +111,17 @@ type ironicCalls struct {
 // RoundTrip does one call.
 func (c *ironicCalls) RoundTrip(r *http.Request) (*http.Response, error) {
 	resource := apiResource(r.URL.Path)
-	ctx, span := startSpan(r.Context(), "ironic "+resource)
-	defer span.End()
+	ctx, step := startStep(r.Context(), "ironic "+resource, trace.SpanKindClient)
+	defer step.end()
 	start := time.Now()
-	response, err := c.next.RoundTrip(r.WithContext(ctx))
+	response, err := c.next.RoundTrip(withContext(r, ctx))
 	c.metrics.callTimes.WithLabelValues(resource).Observe(time.Since(start).Seconds())
 	outcome := "failed"
 	if err == nil {
 		outcome = strconv.Itoa(response.StatusCode)
+		step.number(attributeStatus, int64(response.StatusCode))
 	} else {
-		recordError(span)
+		step.fail()
 	}
 	c.metrics.calls.WithLabelValues(resource, outcome).Inc()
 	if r.Context().Value(forInventory{}) != nil {

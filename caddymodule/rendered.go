@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
@@ -26,8 +27,8 @@ type rendered struct {
 	reason    string
 	text      []byte
 	agent     bool
-	id        int // where the request id stands in text, or -1
-	count     prometheus.Counter
+	id        int                // where the request id stands in text, or -1
+	hits      prometheus.Counter // those of them that were given from the cache
 }
 
 // fits reports whether a script can be given again.
@@ -38,7 +39,7 @@ func (t *rendered) fits(h *Handler, b *ipxe.Boot) bool {
 var scriptBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // writeRendered writes a script with another request id.
-func (h *Handler) writeRendered(w http.ResponseWriter, r *http.Request, t *rendered, id string) error {
+func (h *Handler) writeRendered(w http.ResponseWriter, r *http.Request, t *rendered, id string, status cache.Status) error {
 	buffer := scriptBuffers.Get().(*[]byte)
 	defer scriptBuffers.Put(buffer)
 	text := append((*buffer)[:0], t.text...)
@@ -46,6 +47,10 @@ func (h *Handler) writeRendered(w http.ResponseWriter, r *http.Request, t *rende
 	if t.id >= 0 {
 		copy(text[t.id:], id)
 	}
-	t.count.Inc()
+	if status == cache.Hit {
+		t.hits.Inc()
+	} else {
+		h.metrics.script(ipxe.Kind(t.kind), ipxe.Reason(t.reason), status).Inc()
+	}
 	return h.writeScript(w, r, text)
 }

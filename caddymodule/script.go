@@ -12,8 +12,10 @@ import (
 	"strconv"
 	"strings"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/caddymodule/seen"
@@ -33,7 +35,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	asked.Cache = entry.Status.Label()
 	stale := err != nil && entry.Usable && outage(err)
 	if err != nil && !stale {
-		return h.refuseLookup(w, r, key, err)
+		return h.refuseLookup(w, r, key, entry.Status, err)
 	}
 	known := entry.Value
 	scriptFor(&asked, known.node)
@@ -46,25 +48,25 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	h.shadow(known.node)
 	if h.Serve == "conductor" {
 		asked.Kind = boots.KindConductor
-		return h.serveConductor(w, r, key, known.node)
+		return h.serveConductor(w, r, key, known.node, entry.Status)
 	}
 	boot := h.boot(r)
 	asked.RequestID = boot.RequestID
 	if text := known.rendered.Load(); !stale && text.fits(h, &boot) {
 		if text.agent {
-			if held, err := h.agentBoots(w, r, key, known.node); held {
+			if held, err := h.agentBoots(w, r, key, known.node, entry.Status); held {
 				return err
 			}
 		}
 		asked.Kind, asked.Reason = text.kind, text.reason
-		return h.writeRendered(w, r, text, boot.RequestID)
+		return h.writeRendered(w, r, text, boot.RequestID, entry.Status)
 	}
 	script, err := h.selectScript(r.Context(), known.node, &boot)
 	if err != nil {
 		return h.refuseNode(w, r, known.node, err)
 	}
 	if script.Kind == ipxe.KindDeploy {
-		if held, err := h.agentBoots(w, r, key, known.node); held {
+		if held, err := h.agentBoots(w, r, key, known.node, entry.Status); held {
 			return err
 		}
 	}
@@ -72,7 +74,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 		script = script.Stale(entry.Age)
 	}
 	asked.Kind, asked.Reason = string(script.Kind), string(script.Reason)
-	return h.render(w, r, known, &script, &boot)
+	return h.render(w, r, known, &script, &boot, entry.Status)
 }
 
 // scriptKey is what the request names a node by.
@@ -114,8 +116,8 @@ func uuidKey(uuid string) string { return "uuid " + strings.ToLower(uuid) }
 
 // load asks Ironic for a node, for a client.
 func (h *Handler) load(ctx context.Context, key, client string) (*knownNode, error) {
-	ctx, span := startSpan(ctx, "ironic-edge resolve node")
-	defer span.End()
+	ctx, step := startStep(ctx, "ironic-edge resolve node", trace.SpanKindInternal)
+	defer step.end()
 	kind, name, _ := strings.Cut(key, " ")
 	mac, uuid := "", name
 	if kind == "mac" {
@@ -123,6 +125,7 @@ func (h *Handler) load(ctx context.Context, key, client string) (*knownNode, err
 	}
 	node, err := h.askIronic(ctx, key, mac, uuid, client)
 	if err != nil {
+		step.fail()
 		return nil, err
 	}
 	h.site.boots.State(node.UUID, string(node.ProvisionState))
@@ -147,12 +150,12 @@ func (h *Handler) boot(r *http.Request) ipxe.Boot {
 }
 
 // newRequestID mints what Ironic would have taken from the API request behind the boot: "req-" and a UUID
-// (oslo_context generate_request_id).
+// (oslo_context generate_request_id). All of its second half is random, the bits of a UUID's variant, too, at which nobody
+// looks (oslo_middleware request_id): it is the id of a trace as well, and by that half samplers choose traces.
 func newRequestID() string {
 	var u [16]byte
 	_, _ = rand.Read(u[:]) // never fails
 	u[6] = u[6]&0x0f | 0x40
-	u[8] = u[8]&0x3f | 0x80
 	var out [40]byte
 	copy(out[:], "req-")
 	hex.Encode(out[4:], u[:4])
@@ -190,7 +193,7 @@ func (h *Handler) conductorSecrets(ctx context.Context, node *ipxe.Node) (*ipxe.
 }
 
 // render writes a script for a node, and remembers it with what is known of the node unless it holds secrets.
-func (h *Handler) render(w http.ResponseWriter, r *http.Request, known *knownNode, script *ipxe.Script, boot *ipxe.Boot) error {
+func (h *Handler) render(w http.ResponseWriter, r *http.Request, known *knownNode, script *ipxe.Script, boot *ipxe.Boot, status cache.Status) error {
 	text, err := script.AppendText(nil)
 	if err != nil {
 		return h.refuseNode(w, r, known.node, err)
@@ -202,9 +205,9 @@ func (h *Handler) render(w http.ResponseWriter, r *http.Request, known *knownNod
 	} else if boot.Secrets == nil && !script.IsStale() {
 		known.rendered.Store(&rendered{handler: h, kind: string(script.Kind), reason: string(script.Reason), base: boot.BaseURL, api: boot.APIURL, text: text,
 			agent: script.Kind == ipxe.KindDeploy,
-			id:    bytes.Index(text, []byte(boot.RequestID)), count: h.metrics.script(script.Kind, script.Reason)})
+			id:    bytes.Index(text, []byte(boot.RequestID)), hits: h.metrics.script(script.Kind, script.Reason, cache.Hit)})
 	}
-	h.metrics.script(script.Kind, script.Reason).Inc()
+	h.metrics.script(script.Kind, script.Reason, status).Inc()
 	return h.writeScript(w, r, text)
 }
 
@@ -228,19 +231,19 @@ const (
 )
 
 // unknownMAC is the operator's choice for a MAC without a node. It reports whether that is a script.
-func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request, key string) (bool, error) {
+func (h *Handler) unknownMAC(w http.ResponseWriter, r *http.Request, key string, status cache.Status) (bool, error) {
 	known, boot := &knownNode{node: &ipxe.Node{UUID: ipxe.UnknownUUID}}, h.boot(r)
 	switch h.UnknownMAC {
 	case "local":
 		script := ipxe.LocalBootUnknown()
-		return true, h.render(w, r, known, &script, &boot)
+		return true, h.render(w, r, known, &script, &boot, status)
 	case "inspect":
 		script, err := ipxe.InspectUnknown(boot, &h.options)
 		if err != nil {
 			return true, h.refuseNode(w, r, known.node, err)
 		}
 		h.site.strangers.Script(seen.Fetch{MAC: strings.TrimPrefix(key, "mac "), From: clientAddress(r)}, seen.Limit{})
-		return true, h.render(w, r, known, &script, &boot)
+		return true, h.render(w, r, known, &script, &boot, status)
 	}
 	return false, nil
 }

@@ -21,6 +21,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	switch route.way {
 	case wayNext:
 		if m := h.mirrorOf(r.URL.Path); m != nil {
+			r, traced := h.traceRequest(r, route)
+			defer traced.answered()
 			defer h.imageAnswered(w, r, imageLabelMirror)
 			return h.serveMirror(w, r, m, next)
 		}
@@ -34,6 +36,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		return h.refuse(w, r, refusal{http.StatusMethodNotAllowed, reasonMethod, "method " + r.Method + " is not allowed here"})
 	}
+	r, traced := h.traceRequest(r, route)
+	defer traced.answered()
 	switch route.way {
 	case wayBootstrap:
 		if probe := r.Header.Get(probeHeader); probe != "" {

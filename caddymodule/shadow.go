@@ -14,7 +14,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/caddymodule/api"
+	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ipxe/ipxetest"
 	"github.com/ironic-edge/ironic-edge/ironic"
@@ -69,7 +71,7 @@ func (h *Handler) conductorScript(ctx context.Context, uuid string) ([]byte, err
 }
 
 // serveConductor gives a node the conductor's own script, as it is.
-func (h *Handler) serveConductor(w http.ResponseWriter, r *http.Request, key string, node *ipxe.Node) error {
+func (h *Handler) serveConductor(w http.ResponseWriter, r *http.Request, key string, node *ipxe.Node, status cache.Status) error {
 	text, err := h.conductorScript(r.Context(), node.UUID)
 	switch {
 	case err != nil:
@@ -79,11 +81,11 @@ func (h *Handler) serveConductor(w http.ResponseWriter, r *http.Request, key str
 	}
 	// Where we have no script, this one may be the agent's all the same.
 	if script, err := ipxe.Select(node, h.boot(r), &h.options); err != nil || script.Kind == ipxe.KindDeploy {
-		if held, err := h.agentBoots(w, r, key, node); held {
+		if held, err := h.agentBoots(w, r, key, node, status); held {
 			return err
 		}
 	}
-	h.metrics.scripts.WithLabelValues("conductor", string(ipxe.ReasonState)).Inc()
+	h.metrics.script(boots.KindConductor, ipxe.ReasonState, status).Inc()
 	return h.writeScript(w, r, text)
 }
 

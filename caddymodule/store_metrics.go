@@ -12,8 +12,8 @@ import (
 
 // storeCollector tells what the open stores have and did. There is one in a process, as with the other collectors.
 type storeCollector struct {
-	metrics  []storeMetric
-	prefetch *prometheus.Desc
+	metrics        []storeMetric
+	prefetch, sent *prometheus.Desc
 }
 
 type storeMetric struct {
@@ -24,7 +24,8 @@ type storeMetric struct {
 
 func newStoreCollector() *storeCollector {
 	c := &storeCollector{prefetch: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "prefetch_images"),
-		"Images that the sites of a store want in it, and that are there.", []string{"store", "state"}, nil)}
+		"Images that the sites of a store want in it, and that are there.", []string{"store", "state"}, nil),
+		sent: prometheus.NewDesc(prometheus.BuildFQName(namespace, "store", "sent_bytes_total"), "Bytes that nodes got by way of the store.", []string{"store"}, nil)}
 	add := func(name, help string, kind prometheus.ValueType, value func(disk.Stats) float64) {
 		c.metrics = append(c.metrics, storeMetric{
 			prometheus.NewDesc(prometheus.BuildFQName(namespace, "store", name), help, []string{"store"}, nil), kind, value})
@@ -58,6 +59,7 @@ func (c *storeCollector) Describe(to chan<- *prometheus.Desc) {
 		to <- m.desc
 	}
 	to <- c.prefetch
+	to <- c.sent
 }
 
 // Collect tells their values.
@@ -72,6 +74,7 @@ func (c *storeCollector) Collect(to chan<- prometheus.Metric) {
 		for _, m := range c.metrics {
 			to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(stats), key.(string))
 		}
+		to <- prometheus.MustNewConstMetric(c.sent, prometheus.CounterValue, float64(s.sent.Load()), key.(string))
 		if wanted, there := s.prefetched(); wanted > 0 {
 			to <- prometheus.MustNewConstMetric(c.prefetch, prometheus.GaugeValue, float64(wanted), key.(string), "wanted")
 			to <- prometheus.MustNewConstMetric(c.prefetch, prometheus.GaugeValue, float64(there), key.(string), "there")

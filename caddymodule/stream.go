@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache"
@@ -33,8 +34,8 @@ var (
 // stream passes an image through from its origin. Nothing is kept. What arrives short ends the client's connection
 // short, so that no client takes it for whole.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label string) error {
-	ctx, span := startSpan(r.Context(), "ironic-edge image "+label)
-	defer span.End()
+	ctx, step := startStep(r.Context(), "ironic-edge transfer", trace.SpanKindInternal)
+	defer step.end()
 	ctx, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	request, err := http.NewRequestWithContext(ctx, r.Method, target, nil)
@@ -54,7 +55,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 		if r.Context().Err() != nil {
 			return nil
 		}
-		recordError(span)
+		step.fail()
 		h.metrics.image(label, "failed", 0)
 		var refused *cache.OriginError
 		if errors.As(err, &refused) { // a redirect or an address that is not allowed
@@ -65,7 +66,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 	}
 	defer response.Body.Close()
 	if bad := unusable(response, r); bad != nil {
-		recordError(span)
+		step.fail()
 		h.metrics.image(label, "refused", 0)
 		h.logger.Warn("image origin's answer cannot be used", zap.String("label", label), zap.Error(bad))
 		return h.refuse(w, r, refusal{originStatus(response.StatusCode), reasonOrigin, "the image's origin answers with " + bad.Error()})
@@ -73,7 +74,13 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 	counted := &countingWriter{ResponseWriter: w}
 	counted.transfer = h.imageAsked(r, label, &counted.n)
 	whole := false
-	defer func() { counted.transfer.End(whole) }()
+	defer func() {
+		counted.transfer.End(whole)
+		step.number(attributeBytes, counted.n.Load())
+		if !whole {
+			step.fail()
+		}
+	}()
 	stalled := time.AfterFunc(maxStall, giveUp)
 	defer stalled.Stop()
 	response.Body = &moving{response.Body, stalled}

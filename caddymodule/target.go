@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache"
@@ -20,8 +21,8 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 	if store == nil { // the configuration is just starting
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonStarting, "the store is being opened"})
 	}
-	ctx, span := startSpan(r.Context(), "ironic-edge image "+label)
-	defer span.End()
+	ctx, step := startStep(r.Context(), "ironic-edge transfer", trace.SpanKindInternal)
+	defer step.end()
 	limiter, leave, ok := h.storage.admission.enter(r, h.maxTransfers, h.pace)
 	if !ok {
 		return h.refuse(w, r, refusal{http.StatusServiceUnavailable, reasonBusy, "too many transfers are under way"})
@@ -35,10 +36,11 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 	whole := false
 	defer func() {
 		counted.transfer.End(whole)
+		step.number(attributeBytes, counted.n.Load())
 		outcome := "ok"
 		if p := recover(); p != nil { // the answer was cut short
 			h.imageSent(label, "short", counted.n.Load())
-			recordError(span)
+			step.fail()
 			panic(p)
 		}
 		if counted.failed {
@@ -58,7 +60,7 @@ func (h *Handler) serveTarget(w http.ResponseWriter, r *http.Request, target *sh
 		return nil // the client is gone
 	}
 	counted.failed = true
-	recordError(span)
+	step.fail()
 	return h.refuseOrigin(w, r, label, err)
 }
 

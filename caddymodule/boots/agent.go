@@ -22,8 +22,8 @@ type Call struct {
 	Reason string
 }
 
-// Agent records a call of the agent.
-func (t *Timeline) Agent(c *Call) {
+// Agent records a call of the agent, and returns the boot that it is of.
+func (t *Timeline) Agent(c *Call) Ref {
 	now := time.Now()
 	taken := c.Status >= 200 && c.Status < 300
 	t.mu.Lock()
@@ -32,7 +32,7 @@ func (t *Timeline) Agent(c *Call) {
 	if b == nil || b.Over() && b.Lookup.Taken+b.Heartbeat.Taken == 0 {
 		// An agent that was started by virtual media, say, or before the edge. Whoever makes up a UUID is not taken by Ironic.
 		if !taken || c.Node == "" || c.Kind == EventInspection {
-			return
+			return Ref{}
 		}
 		old := b
 		b = t.beginLocked(strings.ToLower(c.Node), now)
@@ -43,7 +43,7 @@ func (t *Timeline) Agent(c *Call) {
 		b.enter(StageLookup, now)
 	}
 	if b.Over() || !taken && !sure {
-		return // somebody else's attempt must not look like this machine's
+		return Ref{} // somebody else's attempt must not look like this machine's
 	}
 	b.note(Event{At: now, Kind: c.Kind, Status: c.Status, Code: c.Reason})
 	if taken {
@@ -58,7 +58,7 @@ func (t *Timeline) Agent(c *Call) {
 		calls = &b.Heartbeat
 	case EventInspection:
 		t.changedLocked(b)
-		return
+		return b.ref()
 	}
 	calls.record(c, taken, now)
 	switch {
@@ -68,6 +68,7 @@ func (t *Timeline) Agent(c *Call) {
 		b.enter(StageAgent, now)
 	}
 	t.changedLocked(b)
+	return b.ref()
 }
 
 func (c *Calls) record(call *Call, taken bool, now time.Time) {

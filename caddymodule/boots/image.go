@@ -216,19 +216,19 @@ func (t *Timeline) arrivedLocked(b *boot, label string, now time.Time) {
 	b.enter(StageStart, now)
 }
 
-// ImageRefused records that a client was refused an image, with a reason code.
-func (t *Timeline) ImageRefused(node string, client netip.Addr, label, reason string) {
+// ImageRefused records that a client was refused an image, with a reason code, and returns the boot that it is of.
+func (t *Timeline) ImageRefused(node string, client netip.Addr, label, reason string) Ref {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.ofImageLocked(node, client)
 	if b == nil || b.Over() {
-		return
+		return Ref{}
 	}
 	image := b.image(label)
 	if image == nil {
 		if len(b.Images) == maxImages {
-			return
+			return Ref{}
 		}
 		b.Images = append(b.Images, Image{Label: label, Begun: now, Moved: now, Client: client})
 		image = &b.Images[len(b.Images)-1]
@@ -236,6 +236,7 @@ func (t *Timeline) ImageRefused(node string, client netip.Addr, label, reason st
 	image.Refused = reason
 	b.note(Event{At: now, Kind: EventImageRefused, Text: label, Code: reason})
 	t.changedLocked(b)
+	return b.ref()
 }
 
 // ofImageLocked finds the boot that an image is for.

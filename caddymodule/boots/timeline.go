@@ -103,8 +103,8 @@ type Script struct {
 	RequestID string
 }
 
-// Script records that a script was given or refused.
-func (t *Timeline) Script(s *Script) {
+// Script records that a script was given or refused, and returns the boot that it is of.
+func (t *Timeline) Script(s *Script) Ref {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -112,7 +112,7 @@ func (t *Timeline) Script(s *Script) {
 	if s.Node == "" {
 		if b = t.byMAC[s.MAC]; b == nil || s.Reason == ReasonNoNode {
 			t.strayLocked(s, now)
-			return
+			return Ref{}
 		}
 	} else if s.State != "" && b != nil {
 		t.stateLocked(b, s.State, now)
@@ -125,6 +125,7 @@ func (t *Timeline) Script(s *Script) {
 		b = t.nextLocked(b, s, now)
 	}
 	t.answerLocked(b, s, now)
+	return b.ref()
 }
 
 // startsAnew reports whether a request for a script begins another boot.

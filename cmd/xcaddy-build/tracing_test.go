@@ -74,7 +74,8 @@ func TestTracing(t *testing.T) {
 		}
 	}
 	for child, parent := range map[string]string{
-		"ironic-edge resolve node": "boot",
+		"ironic-edge script":       "boot", // of no boot of a machine, since it is no firmware that asks
+		"ironic-edge resolve node": "ironic-edge script",
 		"ironic ports":             "ironic-edge resolve node",
 		"ironic nodes":             "ironic-edge resolve node",
 	} {

@@ -29,7 +29,7 @@ func Build(ctx context.Context, dir string) (string, error) {
 // Edge is a running binary.
 type Edge struct {
 	Address string // host:port on loopback
-	admin   string
+	Admin   string // likewise
 	log     string
 	cmd     *exec.Cmd
 }
@@ -37,6 +37,15 @@ type Edge struct {
 // Start runs the binary with one boot site. Options are lines of the ironic_edge block; {address} in them is where the
 // site listens.
 func Start(ctx context.Context, binary, dir, ironic string, options ...string) (*Edge, error) {
+	return run(ctx, binary, dir, ironic, "", options)
+}
+
+// StartTraced is Start with Caddy's tracing handler, which the environment tells where to export to.
+func StartTraced(ctx context.Context, binary, dir, ironic string, options ...string) (*Edge, error) {
+	return run(ctx, binary, dir, ironic, "\ttracing\n", options)
+}
+
+func run(ctx context.Context, binary, dir, ironic, directives string, options []string) (*Edge, error) {
 	site, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -45,12 +54,12 @@ func Start(ctx context.Context, binary, dir, ironic string, options ...string) (
 	if err != nil {
 		return nil, err
 	}
-	e := &Edge{Address: site, admin: admin, log: filepath.Join(dir, "edge.log")}
+	e := &Edge{Address: site, Admin: admin, log: filepath.Join(dir, "edge.log")}
 	_, port, _ := net.SplitHostPort(site)
 	lines := strings.NewReplacer("{address}", site, "{port}", port).Replace(strings.Join(options, "\n\t\t"))
 	config := filepath.Join(dir, "Caddyfile")
-	text := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tmetrics\n\tservers {\n\t\tlistener_wrappers {\n\t\t\tironic_edge\n\t\t}\n\t}\n}\nhttp://:%s {\n\tironic_edge {\n\t\tironic %s\n\t\t%s\n\t}\n\treverse_proxy %[3]s\n}\n",
-		admin, port, ironic, lines)
+	text := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tmetrics\n\tservers {\n\t\tlistener_wrappers {\n\t\t\tironic_edge\n\t\t}\n\t}\n}\nhttp://:%s {\n%s\tironic_edge {\n\t\tironic %s\n\t\t%s\n\t}\n\treverse_proxy %[4]s\n}\n",
+		admin, port, directives, ironic, lines)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -76,7 +85,7 @@ func Start(ctx context.Context, binary, dir, ironic string, options ...string) (
 func (e *Edge) Pid() int { return e.cmd.Process.Pid }
 
 // Metrics are the edge's metrics.
-func (e *Edge) Metrics() string { return e.get("http://" + e.admin + "/metrics") }
+func (e *Edge) Metrics() string { return e.get("http://" + e.Admin + "/metrics") }
 
 // Log is what the edge has written.
 func (e *Edge) Log() string {
