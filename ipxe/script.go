@@ -113,11 +113,13 @@ func (s *Script) appendTitle(b []byte) []byte {
 func (s *Script) appendDeploy(b []byte) []byte {
 	b = append(b, "set failures:int32 0\nset limit:int32 10\n:attempt\nimgfree\n"...)
 	b = s.appendImages(b, " || goto failed")
+	// The error's number is kept: the next command that fails, which may be the comparison, takes its place.
 	return append(b, `boot
 :failed
+set error ${errno}
 iseq ${failures} ${limit} && goto give_up ||
 inc failures
-echo Kernel or ramdisk did not arrive (${errno}), attempt ${failures} of ${limit}, next in ${failures} s
+echo Kernel or ramdisk did not arrive (${error}), attempt ${failures} of ${limit}, next in ${failures} s
 sleep ${failures}
 goto attempt
 :give_up
