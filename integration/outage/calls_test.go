@@ -33,7 +33,7 @@ func calls(t *testing.T, w *world) {
 		}
 		_, _ = io.Copy(io.Discard, response.Body)
 		response.Body.Close()
-		if reason := response.Header.Get("X-Ironic-Edge-Reason"); response.StatusCode != http.StatusNotFound || reason != "not_bootable" {
+		if reason := response.Header.Get("X-Ironic-Edge-Reason"); response.StatusCode != http.StatusNotFound || reason != "state" {
 			t.Fatalf("%s: %d, reason %q", node.Case, response.StatusCode, reason)
 		}
 	}

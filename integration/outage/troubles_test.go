@@ -31,10 +31,10 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{node: "active-adopted-direct", status: 200, end: "exit", usable: true},
+	{node: "active-adopted-direct", status: 200, end: "sanboot ", usable: true},
 	{node: "wait-call-back-direct", status: 200, end: "boot ", usable: true},
 	{node: "clean-wait", status: 200, end: "boot ", usable: true},
-	{node: "available", status: 404, reason: "not_bootable", usable: true},
+	{node: "available", status: 404, reason: "state", usable: true},
 	{node: "active-adopted-ramdisk", status: 200, end: "boot "},
 	{node: "active-adopted-iscsi", status: 200, end: "sanboot "},
 	{node: "wait-call-back-anaconda", status: 200, end: "boot "},
@@ -87,7 +87,7 @@ type machines struct {
 
 // troubles has each kind of node ask in each kind of trouble, and when it is over.
 func troubles(t *testing.T, w *world) {
-	e, line, snapshot := w.start(t, "node_ttl 1s", "negative_ttl 1s", "client_rate 100000", "conductor_http "+w.ironic.HTTPURL,
+	e, line, snapshot := w.start(t, "node_ttl 1s", "negative_ttl 1s", "client_rate 100000", "loop {\n\t\t\tscripts 100\n\t\t\twithin 1s\n\t\t}", "conductor_http "+w.ironic.HTTPURL,
 		"deploy_kernel http://127.0.0.1:1/kernel", "deploy_ramdisk http://127.0.0.1:1/ramdisk")
 	m := &machines{edge: e, line: line, macs: make(map[kind]string), well: make(map[kind]string)}
 	for _, k := range kinds {
@@ -98,7 +98,7 @@ func troubles(t *testing.T, w *world) {
 	}
 	m.recover(t)
 	for _, k := range kinds {
-		if end := m.well[k]; k.status == http.StatusOK && !strings.Contains(end, "\n"+k.end) {
+		if end := m.well[k]; k.status == http.StatusOK && !strings.Contains("\n"+end, "\n"+k.end) {
 			t.Errorf("%s does\n%s\nwant %q at the end", k, end, k.end)
 		}
 	}
@@ -225,7 +225,7 @@ func (m *machines) check(t *testing.T, trouble troubled, k kind, a answer) {
 	case trouble.up:
 		ok = a.status == http.StatusOK && slices.Contains(trouble.reasons, reason)
 	default:
-		ok = a.status == http.StatusServiceUnavailable && slices.Contains(trouble.reasons, reason) && a.header.Get("Connection") == "close"
+		ok = a.status == http.StatusServiceUnavailable && slices.Contains(trouble.reasons, reason) && a.close
 	}
 	if !ok {
 		t.Errorf("%s: %s: %d, reason %q, Cache-Status %q, after %v:\n%s", trouble.name, k, a.status, reason, a.header.Get("Cache-Status"), a.took, a.body)
@@ -238,6 +238,7 @@ type answer struct {
 	header http.Header
 	body   string
 	trace  string // what the machine does then
+	close  bool   // the connection is closed then
 	took   time.Duration
 }
 
@@ -275,7 +276,7 @@ func (m *machines) ask(t *testing.T, k kind) answer {
 		t.Errorf("%s: %v", k, err)
 		return answer{}
 	}
-	a := answer{status: response.StatusCode, header: response.Header, body: string(body), took: time.Since(began)}
+	a := answer{status: response.StatusCode, header: response.Header, body: string(body), close: response.Close, took: time.Since(began)}
 	if a.status == http.StatusOK {
 		well := ipxetest.NetworkFunc(func(ipxetest.Request) ipxetest.Response { return ipxetest.Response{Status: http.StatusOK} })
 		a.trace = ipxetest.Run(body, ipxetest.Machine{NICs: []string{mac}, Network: well, Base: url}).Canonical().String()
