@@ -138,6 +138,16 @@ func (g *gate) enter(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// down is the error while Ironic is down, and nil otherwise.
+func (g *gate) down() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.back == nil {
+		return nil
+	}
+	return g.downLocked()
+}
+
 // downLocked is the error while Ironic is down. It says when it is worth to come back.
 func (g *gate) downLocked() error {
 	return &ironic.Error{Kind: ironic.ErrUnavailable, Op: "ask Ironic", Reason: "down", RetryAfter: max(time.Until(g.look), firstPause),

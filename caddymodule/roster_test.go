@@ -358,6 +358,7 @@ func TestSiteInsistenceIsBounded(t *testing.T) {
 						t.Errorf("%+v, %v", e, err)
 						return
 					}
+					time.Sleep(10 * time.Millisecond) // an error may come at once
 				}
 			})
 		}

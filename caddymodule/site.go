@@ -141,6 +141,9 @@ func (h *Handler) askIronic(ctx context.Context, key, mac, uuid, client string) 
 	if h.roster == nil {
 		return h.askAlone(ctx, key, mac, uuid, client)
 	}
+	if err := h.site.gate.down(); err != nil {
+		return nil, err // a reading would find out no more, and be waited for
+	}
 	if node, answered, err := h.roster.Confirm(ctx, mac, uuid); answered {
 		return node, err
 	}

@@ -32,7 +32,8 @@ type Terms[V any] struct {
 	Negative time.Duration
 	// Usable reports whether a value of that age may stand in for a fresh one while there is none. Nil: none may.
 	Usable func(value V, age time.Duration) bool
-	// Patience is how long the source is waited for; 0: as long as it takes. The source is asked to the end all the same.
+	// Patience is how long the source is waited for; 0: as long as it takes. The source is asked to the end all the same. When
+	// it took longer lately, nobody waits who has a usable value.
 	Patience time.Duration
 	// Late is how long an answer is fresh, at least, that took longer than the patience, from its arrival on: whoever asked
 	// for it has been told to come back.
@@ -83,6 +84,9 @@ type Cache[V any] struct {
 	background context.Context // ends at Close
 	stop       context.CancelFunc
 	renewing   atomic.Int32
+
+	made      time.Time
+	slowUntil atomic.Int64 // until when the source is taken for slow, in nanoseconds since made
 }
 
 // item is what Ristretto holds.
@@ -109,7 +113,7 @@ func New[V any](config Config[V]) (*Cache[V], error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cache[V]{config: config, held: held, seed: maphash.MakeSeed()}
+	c := &Cache[V]{config: config, held: held, seed: maphash.MakeSeed(), made: time.Now()}
 	c.background, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -142,13 +146,17 @@ func (c *Cache[V]) getSince(ctx context.Context, began time.Time, came uint64, k
 	if ok {
 		if ttl := c.remaining(old, terms, now); ttl > 0 {
 			if ttl < terms.of(old.err != nil)/4 {
-				c.renew(key, old, load)
+				c.renew(key, old, c.work(key, terms, load))
 			}
 			return Entry[V]{old.value, cache.Hit, now.Sub(old.since), ttl, false}, old.err
 		}
 		usable = old.err == nil && terms.Usable != nil && !c.isForgotten(old) && terms.Usable(old.value, now.Sub(old.since))
 	}
-	work := func(ctx context.Context) (*item[V], error) { return c.fill(ctx, key, load) }
+	work := c.work(key, terms, load)
+	if usable && terms.Patience > 0 && c.isSlow() {
+		c.renew(key, old, work)
+		return Entry[V]{old.value, cache.Stale, now.Sub(old.since), c.remaining(old, terms, now), true}, ErrSlow
+	}
 	var filled *item[V]
 	var shared bool
 	var err error
@@ -157,6 +165,7 @@ func (c *Cache[V]) getSince(ctx context.Context, began time.Time, came uint64, k
 		filled, shared, err = c.flight.Keep(waiting, c.background, key, work)
 		if err != nil && ctx.Err() == nil && waiting.Err() != nil {
 			err = ErrSlow
+			c.slowUntil.Store(int64(time.Since(c.made) + slowFor))
 		}
 		cancel()
 	} else {
@@ -177,6 +186,28 @@ func (c *Cache[V]) getSince(ctx context.Context, began time.Time, came uint64, k
 		return Entry[V]{old.value, cache.Stale, time.Since(old.since), c.remaining(old, terms, now), usable && !c.isForgotten(old)}, err
 	}
 	return Entry[V]{}, err
+}
+
+// slowFor is how long it is remembered that the source took longer than somebody's patience. An answer within it ends that.
+const slowFor = 30 * time.Second
+
+func (c *Cache[V]) isSlow() bool { return int64(time.Since(c.made)) < c.slowUntil.Load() }
+
+// work returns what asks the source for key, and learns how slow it is.
+func (c *Cache[V]) work(key string, terms *Terms[V], load Load[V]) func(context.Context) (*item[V], error) {
+	patience := terms.Patience
+	return func(ctx context.Context) (*item[V], error) {
+		began := time.Now()
+		i, err := c.fill(ctx, key, load)
+		switch took := time.Since(began); {
+		case patience == 0:
+		case took >= patience:
+			c.slowUntil.Store(int64(time.Since(c.made) + slowFor))
+		case err == nil:
+			c.slowUntil.Store(0)
+		}
+		return i, err
+	}
 }
 
 // fill asks the source and keeps its answer. An error that is no answer is returned and not kept.
@@ -235,7 +266,7 @@ func (c *Cache[V]) keep(key string, i *item[V]) {
 const maxRenewals = 64
 
 // renew asks the source again in the background, once for each answer unless it fails.
-func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
+func (c *Cache[V]) renew(key string, old *item[V], work func(context.Context) (*item[V], error)) {
 	if old.err != nil || old.renewed.Swap(true) {
 		return
 	}
@@ -246,7 +277,7 @@ func (c *Cache[V]) renew(key string, old *item[V], load Load[V]) {
 	}
 	began := c.flight.Start(c.background, key, func(ctx context.Context) (*item[V], error) {
 		defer c.renewing.Add(-1)
-		i, err := c.fill(ctx, key, load)
+		i, err := work(ctx)
 		if err != nil {
 			old.renewed.Store(false) // it is still what there is
 		}

@@ -37,7 +37,7 @@ type Reading struct {
 }
 
 const (
-	// breath is how long no full reading is begun after one that failed, however many wait for it.
+	// breath is how long no full reading is begun after one that failed. Who wants one gets its error meanwhile.
 	breath = time.Second
 	// fewest is how many machines may look up their nodes alone within the time for which facts are fresh, in a small site.
 	fewest = 8
@@ -54,7 +54,8 @@ type round struct {
 var errStopped = &ironic.Error{Kind: ironic.ErrUnavailable, Op: "read the site's nodes", Reason: "closed", Err: errors.New("the inventory is not read any more")}
 
 // Confirm asks Ironic again for the node of an address, or else of a UUID, when that is dear: when many ask. It returns
-// false for the caller to look the node up alone. What it returns was asked for after the call.
+// false for the caller to look the node up alone. A node that it returns was asked for after the call; an error may be that of
+// a reading that failed just before.
 //
 // Within Settings.Fresh, eight machines or a fiftieth of the site's nodes are told to look for themselves; the others wait
 // for a full reading, which makes all facts fresh. Those that come while one is under way wait for the next. So whatever
@@ -74,6 +75,10 @@ func (inv *Inventory) Confirm(ctx context.Context, address, uuid string) (*ipxe.
 		inv.single.n++
 		inv.mu.Unlock()
 		return nil, false, nil
+	}
+	if inv.failed != nil && came.Sub(inv.failedAt) < breath {
+		defer inv.mu.Unlock()
+		return nil, true, inv.failed
 	}
 	if inv.next == nil {
 		inv.next = &round{done: make(chan struct{})}
@@ -238,6 +243,9 @@ func (inv *Inventory) fullRound(ctx context.Context) error {
 	inv.next = nil
 	inv.mu.Unlock()
 	err := inv.full(ctx)
+	inv.mu.Lock()
+	inv.failed, inv.failedAt = err, time.Now()
+	inv.mu.Unlock()
 	if r != nil {
 		if r.err = err; ctx.Err() != nil {
 			r.err = errStopped

@@ -31,6 +31,8 @@ type Edge struct {
 	Address string // host:port on loopback
 	Admin   string // likewise
 	log     string
+	command []string
+	dir     string
 	cmd     *exec.Cmd
 }
 
@@ -63,22 +65,32 @@ func run(ctx context.Context, binary, dir, ironic, directives string, options []
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	log, err := os.Create(e.log)
-	if err != nil {
+	e.dir, e.command = dir, []string{binary, "run", "--adapter", "caddyfile", "--config", config}
+	if err := e.Run(ctx); err != nil {
 		return nil, err
-	}
-	defer log.Close()
-	e.cmd = exec.CommandContext(ctx, binary, "run", "--adapter", "caddyfile", "--config", config)
-	e.cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-	e.cmd.Stdout, e.cmd.Stderr = log, log
-	if err := e.cmd.Start(); err != nil {
-		return nil, err
-	}
-	if err := Poll(ctx, func() bool { return e.get("http://"+site+"/boot.ipxe") != "" }); err != nil {
-		e.Stop()
-		return nil, fmt.Errorf("the edge does not answer: %w: %s", err, e.Log())
 	}
 	return e, nil
+}
+
+// Run starts the binary again after Kill or Stop: with the same configuration, at the same address, with what it left in its
+// directory.
+func (e *Edge) Run(ctx context.Context) error {
+	log, err := os.OpenFile(e.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	e.cmd = exec.CommandContext(ctx, e.command[0], e.command[1:]...)
+	e.cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+e.dir, "XDG_CONFIG_HOME="+e.dir)
+	e.cmd.Stdout, e.cmd.Stderr = log, log
+	if err := e.cmd.Start(); err != nil {
+		return err
+	}
+	if err := Poll(ctx, func() bool { return e.get("http://"+e.Address+"/boot.ipxe") != "" }); err != nil {
+		e.Stop()
+		return fmt.Errorf("the edge does not answer: %w: %s", err, e.Log())
+	}
+	return nil
 }
 
 // Pid is the number of the process.
@@ -96,6 +108,12 @@ func (e *Edge) Log() string {
 // Stop ends the edge and waits for its end.
 func (e *Edge) Stop() {
 	_ = e.cmd.Process.Signal(syscall.SIGTERM)
+	_ = e.cmd.Wait()
+}
+
+// Kill ends the edge as the kernel does when memory is short, and waits for its end.
+func (e *Edge) Kill() {
+	_ = e.cmd.Process.Kill()
 	_ = e.cmd.Wait()
 }
 
