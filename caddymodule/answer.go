@@ -43,6 +43,7 @@ const (
 	reasonBusy         = "busy"               // as many transfers as max_transfers allows are under way
 	reasonType         = "content_type"       // a body that is not JSON
 	reasonTooLarge     = "too_large"          // a body of more bytes than such a call can have
+	reasonBeacon       = "beacon"             // a report of a script that cannot be one
 	reasonLoop         = "loop"               // the node boots its agent over and over in vain
 
 	reasonLookupUnseen  = "lookup_unseen"  // a lookup of a node that got no script here lately

@@ -61,6 +61,7 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		inspection_params       <words...>
 //		local_boot  active|off
 //		unknown_mac 404|inspect|local
+//		beacons     on|off
 //		image_map   <reference prefix> <url prefix>
 //		conductor_http <url>
 //		shadow      <percent>
@@ -182,6 +183,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, seen map[string]bool) 
 		return words(d, &h.InspectionParams)
 	case "local_boot":
 		return one(d, &h.LocalBoot, "active|off")
+	case "beacons":
+		return one(d, &h.Beacons, "on|off")
 	case "unknown_mac":
 		return one(d, &h.UnknownMAC, "404|inspect|local")
 	case "conductor_http":

@@ -24,13 +24,14 @@ const (
 	wayHeartbeat             // the agent reports that it is there
 	wayInspection            // the agent reports what it has found
 	wayVersion               // a version document of the API
+	wayBeacon                // a script reports what failed
 	wayRefused               // Ironic's API, but nothing for a rack
 	wayBadPath               // a path that two servers could read in two ways
 )
 
 func (w way) String() string {
 	return [...]string{"next", "bootstrap", "mac", "uuid", "passthru", "image", "lookup", "heartbeat", "inspection",
-		"version", "refused", "bad_path"}[w]
+		"version", "beacon", "refused", "bad_path"}[w]
 }
 
 // route is a request's way and what its path names.
@@ -50,6 +51,8 @@ func classify(p, escaped string) route {
 	switch {
 	case p == "/":
 		return route{way: wayVersion}
+	case p == ipxe.BeaconPath:
+		return route{way: wayBeacon}
 	case p == "/boot.ipxe":
 		return route{way: wayBootstrap}
 	case segment == "pxelinux.cfg" && more && rest != "":

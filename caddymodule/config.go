@@ -269,7 +269,9 @@ func (h *Handler) resolveScripts(c *config) error {
 	c.fallback, err = fill("fallback_script", h.FallbackScript)
 	errs = append(errs, err,
 		oneOf("local_boot", h.LocalBoot, "active", "off"),
-		oneOf("unknown_mac", h.UnknownMAC, "404", "inspect", "local"))
+		oneOf("unknown_mac", h.UnknownMAC, "404", "inspect", "local"),
+		oneOf("beacons", h.Beacons, "on", "off"))
+	o.Beacons = h.Beacons != "off"
 	o.NoLocalBoot = h.LocalBoot == "off"
 	// The conductor is no help: it has images of its nodes only.
 	if h.UnknownMAC == "inspect" && h.DeployKernel[""] == "" {

@@ -29,6 +29,7 @@ type metrics struct {
 	images    *prometheus.CounterVec
 	bytes     *prometheus.CounterVec
 	shadows   *prometheus.CounterVec
+	beacons   *prometheus.CounterVec
 	up        *prometheus.GaugeVec
 	stores    *storeCollector
 	readings  *prometheus.CounterVec
@@ -58,6 +59,7 @@ var collectors = &metrics{
 	images:       counter("images_total", "Image requests, by label and outcome.", "label", "outcome"),
 	bytes:        counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
 	shadows:      counter("shadow_total", "Scripts compared with the conductor's, by result.", "result"),
+	beacons:      counter("beacons_total", "Reports of failures by scripts, by whether they came from where the boot did.", "believed"),
 	stores:       newStoreCollector(),
 	agentMetrics: newAgentMetrics(),
 	boots:        newBootMetrics(),
@@ -77,7 +79,7 @@ var collectors = &metrics{
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.up, m.stores, m.guards, m.lookupReplays, m.loops, m.boots, m.readings, m.siteCalls, m.sites, m.notifications, m.brokers} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.beacons, m.up, m.stores, m.guards, m.lookupReplays, m.loops, m.boots, m.readings, m.siteCalls, m.sites, m.notifications, m.brokers} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err
@@ -100,6 +102,14 @@ func (m *metrics) lookup(status cache.Status) { m.lookups.WithLabelValues(status
 func (m *metrics) image(label, outcome string, bytes int64) {
 	m.images.WithLabelValues(label, outcome).Inc()
 	m.bytes.WithLabelValues(label).Add(float64(bytes))
+}
+
+func (m *metrics) beacon(believed bool) {
+	label := "no"
+	if believed {
+		label = "yes"
+	}
+	m.beacons.WithLabelValues(label).Inc()
 }
 
 // ironicCalls counts, times and traces the calls to Ironic's API.

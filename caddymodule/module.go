@@ -135,6 +135,10 @@ type Handler struct {
 	// nothing more. Needs conductor_http. Default: edge.
 	Serve string `json:"serve,omitempty"`
 
+	// Whether scripts report to this edge what failed before they try again, at /edge/beacon: "on", or "off", with which they
+	// do on the machine just what Ironic's own would. Default: on.
+	Beacons string `json:"beacons,omitempty"`
+
 	// Where images are kept. Default: nowhere; each transfer comes from the image's origin.
 	Store *Store `json:"store,omitempty"`
 

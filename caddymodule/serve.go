@@ -44,6 +44,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			w.Header().Set(probeHeader, proof(probe))
 		}
 		return h.writeScript(w, r, h.bootstrap)
+	case wayBeacon:
+		return h.serveBeacon(w, r)
 	case wayMAC, wayUUID, wayPassthru:
 		return h.serveScript(w, r, route)
 	case wayImage:

@@ -148,6 +148,7 @@ func (h *Handler) compare(ctx context.Context, node *ipxe.Node) (*api.Diff, erro
 	n := *node
 	n.Port.PXEDisabled = false // it is the port's link that Ironic leaves out, not the node's file
 	o, secrets, base := h.options, ipxe.ReadSecrets(theirs), h.conductor
+	o.Beacons = false
 	if m := theirAPI.FindSubmatch(theirs); m != nil {
 		o.APIURL = string(m[1])
 	}

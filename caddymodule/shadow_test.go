@@ -39,7 +39,7 @@ func newConductor(t *testing.T) *conductor {
 // theirs is a script that does what ours does for the node, in other words and with the conductor's own addresses.
 func (c *conductor) theirs(t *testing.T, n *ipxe.Node, o ipxe.Options) string {
 	t.Helper()
-	o.APIURL = "http://ironic.far:6385"
+	o.APIURL, o.Beacons = "http://ironic.far:6385", false
 	script, err := ipxe.Select(n, ipxe.Boot{BaseURL: "http://conductor.far:8088", RequestID: "req-theirs"}, &o)
 	if err != nil {
 		t.Fatal(err)

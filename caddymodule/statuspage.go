@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/ironic-edge/ironic-edge/caddymodule/page"
+	"github.com/ironic-edge/ironic-edge/ipxe"
 )
 
 const pageDirective = directive + "_status"
@@ -104,7 +105,7 @@ func (p *StatusPage) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		return nil
 	}
 	path, ok := strings.CutPrefix(r.URL.Path, p.Path)
-	if !ok {
+	if !ok || r.URL.Path == ipxe.BeaconPath {
 		return next.ServeHTTP(w, r)
 	}
 	ctx, cancel := context.WithCancel(r.Context())

@@ -89,7 +89,8 @@ func ramdiskScript(n *Node, b Boot, o *Options) (Script, error) {
 		if err != nil {
 			return Script{}, err
 		}
-		return Script{Kind: KindRamdisk, Reason: ReasonState, node: n, iso: iso, ImageLabels: []string{BootISO}}, nil
+		beacon, err := beaconURL(n, b, o)
+		return Script{Kind: KindRamdisk, Reason: ReasonState, node: n, iso: iso, beacon: beacon, ImageLabels: []string{BootISO}}, err
 	}
 	if _, err := ImageRef(n, o, Kernel); err != nil {
 		return Script{}, err
@@ -148,7 +149,10 @@ func kernelScript(n *Node, b Boot, o *Options, kind Kind, kernel, ramdisk, args,
 	if s.kernel, err = imageURL(n, b, kernel); err != nil {
 		return Script{}, err
 	}
-	s.ramdisk, err = imageURL(n, b, ramdisk)
+	if s.ramdisk, err = imageURL(n, b, ramdisk); err != nil {
+		return Script{}, err
+	}
+	s.beacon, err = beaconURL(n, b, o)
 	return s, err
 }
 
@@ -196,6 +200,10 @@ func prefixed(s string) string {
 func iscsiScript(n *Node, b Boot, o *Options) (Script, error) {
 	boot, _ := n.bootVolume()
 	s := Script{Kind: KindISCSI, Reason: ReasonState, node: n}
+	var err error
+	if s.beacon, err = beaconURL(n, b, o); err != nil {
+		return Script{}, err
+	}
 	if n.Initiator != "" {
 		t, err := ParseToken(n.Initiator)
 		if err != nil {

@@ -38,6 +38,8 @@ type Options struct {
 
 	// NoLocalBoot leaves nodes that boot from their own disk without a script, as a conductor with default options does.
 	NoLocalBoot bool `json:"no_local_boot,omitempty"`
+	// Beacons has scripts report what failed to BeaconPath of the boot's base URL, before they try again. Ironic's own do not.
+	Beacons bool `json:"beacons,omitempty"`
 }
 
 // Boot is what belongs to one answer rather than to the configuration.

@@ -45,6 +45,8 @@ type Script struct {
 	drives    []drive
 	initiator string
 
+	beacon string // beginning of the URL of its reports, empty for none
+
 	stale string // how old the facts are that it was made of, if that is to be said
 }
 
@@ -111,13 +113,11 @@ func (s *Script) appendTitle(b []byte) []byte {
 
 // appendDeploy has the retry policy of Ironic's deploy label: eleven attempts, the n-th wait n seconds long, then off.
 func (s *Script) appendDeploy(b []byte) []byte {
-	b = append(b, "set failures:int32 0\nset limit:int32 10\n:attempt\nimgfree\n"...)
-	b = s.appendImages(b, " || goto failed")
-	// The error's number is kept: the next command that fails, which may be the comparison, takes its place.
-	return append(b, `boot
-:failed
-set error ${errno}
-iseq ${failures} ${limit} && goto give_up ||
+	b = append(b, "set failures:int32 0\nset limit:int32 10\n"...)
+	b = s.appendBeaconCount(b)
+	b = append(b, ":attempt\nimgfree\n"...)
+	b = s.appendImages(b, "failed")
+	return append(b, `iseq ${failures} ${limit} && goto give_up ||
 inc failures
 echo Kernel or ramdisk did not arrive (${error}), attempt ${failures} of ${limit}, next in ${failures} s
 sleep ${failures}
@@ -131,30 +131,57 @@ poweroff
 
 // appendRamdisk tries kernel and ramdisk again at once and without end, as Ironic's label does, but an ISO only once.
 func (s *Script) appendRamdisk(b []byte) []byte {
+	b = s.appendBeaconCount(b)
 	b = append(b, ":attempt\nimgfree\n"...)
-	if s.iso != "" {
-		b = append(b, "sanboot "...)
-		return append(append(b, s.iso...), '\n')
+	if s.iso == "" {
+		return s.appendRetried(b)
 	}
-	b = s.appendImages(b, " || goto attempt")
-	return append(b, "boot\n"...)
+	b = append(append(b, "sanboot "...), s.iso...)
+	if s.beacon == "" {
+		return append(b, '\n')
+	}
+	b = append(b, " && exit 0 ||\nset error ${errno}\n"...)
+	b = s.appendBeacon(b, BootISO)
+	return append(b, "exit ${error}\n"...)
 }
 
 func (s *Script) appendAnaconda(b []byte) []byte {
-	b = append(b, ":attempt\nimgfree\n"...)
-	b = s.appendImages(b, " || goto attempt")
-	return append(b, "boot\n"...)
+	b = s.appendBeaconCount(b)
+	return s.appendRetried(append(b, ":attempt\nimgfree\n"...))
 }
 
+// appendRetried fetches and boots what it is to, again and again.
+func (s *Script) appendRetried(b []byte) []byte {
+	if s.beacon != "" {
+		return append(s.appendImages(b, "failed"), "goto attempt\n"...)
+	}
+	return s.appendImages(b, "attempt")
+}
+
+// appendImages fetches kernel and ramdisk and boots them. A failure leads to a label: the one of the retry itself, or
+// "failed", which follows here with the error's number in ${error}, since the next command that fails takes its place.
 func (s *Script) appendImages(b []byte, onFailure string) []byte {
+	noKernel, noRamdisk := onFailure, onFailure
+	if s.beacon != "" {
+		noKernel, noRamdisk = "no_kernel", "no_ramdisk"
+	}
 	b = s.appendFetch(b, "kernel ", s.kernel)
 	b = append(b, ' ')
 	b = append(b, s.args...)
 	b = append(b, " initrd="...)
 	b = append(b, s.initrd...)
-	b = append(append(b, onFailure...), '\n')
+	b = append(append(append(b, " || goto "...), noKernel...), '\n')
 	b = s.appendFetch(b, "initrd ", s.ramdisk)
-	return append(append(b, onFailure...), '\n')
+	b = append(append(append(b, " || goto "...), noRamdisk...), "\nboot\n"...)
+	switch {
+	case s.beacon != "":
+		b = append(append(b, ":no_kernel\nset error ${errno}\nset missing "...), s.ImageLabels[0]...)
+		b = append(append(b, "\ngoto failed\n:no_ramdisk\nset error ${errno}\nset missing "...), s.ImageLabels[1]...)
+		return s.appendBeacon(append(b, "\n:failed\n"...), "${missing}")
+	case onFailure == "failed":
+		return append(b, ":failed\nset error ${errno}\n"...)
+	}
+	return b
 }
 
 func (s *Script) appendFetch(b []byte, command, url string) []byte {
@@ -171,7 +198,7 @@ func (s *Script) appendFetch(b []byte, command, url string) []byte {
 const firstDrive = 0x80
 
 func (s *Script) appendISCSI(b []byte) []byte {
-	b = append(b, ":attach\nimgfree\n"...)
+	b = append(s.appendBeaconCount(b), ":attach\nimgfree\n"...)
 	boot := s.drives[0]
 	if boot.credential != (Credential{}) {
 		b = appendCredential(b, boot.credential)
@@ -191,9 +218,9 @@ func (s *Script) appendISCSI(b []byte) []byte {
 	if len(s.drives) > 1 {
 		b = appendCredential(b, boot.credential) // the boot firmware table takes them from the settings
 	}
-	return append(b, `sanboot --no-describe || goto failed
-:failed
-echo The iSCSI volumes could not be attached (${errno}), next attempt in 10 s
+	b = append(b, "sanboot --no-describe || goto failed\n:failed\nset error ${errno}\n"...)
+	b = s.appendBeacon(b, BeaconVolume)
+	return append(b, `echo The iSCSI volumes could not be attached (${error}), next attempt in 10 s
 sleep 10
 goto attach
 `...)

@@ -40,6 +40,8 @@ type Boot struct {
 	Refusals int `json:"refusals,omitempty"`
 	// Restarts is how many boots went before this one within half an hour of each other whose agent never looked itself up.
 	Restarts int `json:"restarts,omitempty"`
+	// Reported is the last failure that the machine itself told of.
+	Reported *Reported `json:"reported,omitempty"`
 	// Given is when the last script was given, Racing that two NICs were given one within seconds.
 	Given  time.Time `json:"script_given,omitzero"`
 	Racing bool      `json:"two_nics,omitempty"`

@@ -36,6 +36,7 @@ const (
 	EventImageShort   EventKind = "image_short"   // a transfer broke off
 	EventImageStalled EventKind = "image_stalled" // a transfer makes no progress
 	EventImageRefused EventKind = "image_refused" // an image was refused
+	EventReport       EventKind = "report"        // the machine says what failed
 	EventLookup       EventKind = "lookup"        // the agent looked itself up
 	EventHeartbeat    EventKind = "heartbeat"     // the agent reported
 	EventInspection   EventKind = "inspection"    // the agent reported what it found

@@ -69,6 +69,7 @@ var reasons = map[string]words{
 	"lookup_version": {classRefused, "the lookup is in a version of the API that shows the agent's token to anybody", "Upgrade ironic-python-agent in the ramdisk."},
 	"content_type":   {classRefused, "the report's body is not JSON", "Look at what sends it: ironic-python-agent sends JSON."},
 	"too_large":      {classRefused, "the report's body is larger than any agent's", "Look at what sends it, or at what inspection collects."},
+	"beacon":         {classRefused, "the report of a script cannot be one", "Look at what sends it."},
 	"loop":           {classRefused, "it boots its agent over and over, and none of them ever calls", "Look at the machine's console for what ends the agent; see Boot loops in docs/operating.md."},
 }
 

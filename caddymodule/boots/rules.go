@@ -142,6 +142,10 @@ var rules = []rule{
 			return when(left, "%s broke off at %s, and has not been asked for again since %s.", i.Label, i.reached(), clock(i.Moved))
 		})
 	}, "See on the console what iPXE says; a machine out of memory, or one that was switched off, ends like this."},
+	{"machine_reports", Warning, true, func(b *Boot, now time.Time) string {
+		r := b.Reported
+		return when(r != nil && now.Sub(r.At) < reportHolds && (b.image(r.label()) == nil || !b.image(r.label()).Done), "The machine itself says: %s.", r.text())
+	}, "If only this one says so: its NIC, cable or port; if others do, too: the edge and the image's origin."},
 	{"image_retried", Warning, false, func(b *Boot, _ time.Time) string {
 		return b.firstOf(func(i *Image) string {
 			return when(i.Attempts >= manyAttempts && !i.Done, "The machine fetches %s for the %d. time.", i.Label, i.Attempts)

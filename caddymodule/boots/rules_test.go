@@ -109,6 +109,11 @@ func TestRules(t *testing.T) {
 			m.images()
 			m.call(EventLookup, 404, "")
 		}, 0, `refuses its lookup (status 404) in state "wait call-back"`},
+		{"machine_reports", func(m machine) {
+			m.script("deploy", waited, "state")
+			m.fetch("deploy_kernel", "", "1000", 1000, true)
+			m.Report(&Report{Node: node1, Client: client1, Label: "deploy_ramdisk", Errno: 0x4c0c6035, Attempt: 2})
+		}, 0, "deploy_ramdisk did not arrive, nothing came in time (error 4c0c6035 of iPXE), attempt 2"},
 		{"heartbeat_refused", func(m machine) {
 			m.script("deploy", waited, "state")
 			m.call(EventLookup, 200, "")
