@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // Journal keeps boots in a file, for the time after a restart. The file has a line of JSON for a boot as it was at some
@@ -123,6 +124,13 @@ func (t *Timeline) restore(kept []Boot) {
 	defer t.mu.Unlock()
 	newer := t.order
 	t.order = nil
+	var last time.Time
+	for _, k := range kept {
+		last = later(last, k.Seen)
+	}
+	if len(kept) > 0 && t.began.Sub(last) < askWithin { // who asked for nothing since the first of them is silent
+		t.began = kept[0].Started
+	}
 	for _, k := range kept {
 		if t.byID[k.ID] != nil {
 			continue

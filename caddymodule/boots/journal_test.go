@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -179,5 +180,29 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 	})
 	if _, err := OpenJournal(t.TempDir(), New(1)); err == nil {
 		t.Error("a directory is taken for a journal")
+	}
+}
+
+// TestRestartSilent restarts a timeline while Ironic waits for a node that asks for nothing. A short pause does not put off
+// that this is said; after a long one nobody knows who has asked.
+func TestRestartSilent(t *testing.T) {
+	for pause, want := range map[time.Duration]int{time.Minute: 1, askWithin: 0} {
+		t.Run(pause.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "boots")
+				m, stop := journaled(t, 10, path, nil)
+				m.script("boot_whole_disk", "active", "state")
+				time.Sleep(askWithin)
+				m.script("boot_whole_disk", "active", "state")
+				stop()
+				time.Sleep(pause)
+				m, stop = journaled(t, 10, path, nil)
+				defer stop()
+				m.Inventory(slices.Values([]Node{{UUID: "silent", State: waited, Since: time.Now().Add(-askWithin)}}))
+				if n := len(m.Silent()); n != want {
+					t.Errorf("%d nodes are silent, want %d", n, want)
+				}
+			})
+		})
 	}
 }

@@ -14,7 +14,8 @@ import (
 type Guest struct{ Kernel, Ramdisk, ISO string }
 
 // agent is the init of the ramdisk. It shows its kernel command line, brings the NIC up, and looks its node up as Ironic's
-// agent does; the token in the answer stays off the console. Without ipa-api-url it is an instance.
+// agent does; the token in the answer stays off the console. Without ipa-api-url it is an instance. With test-fate=idle on
+// its command line it does nothing at all, with test-fate=heartbeat it reports once after its lookup.
 const agent = `#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp
 /bin/busybox --install -s /bin
@@ -25,6 +26,8 @@ exec >/dev/ttyS0 2>&1
 echo "AGENT cmdline $(cat /proc/cmdline)"
 value() { for w in $(cat /proc/cmdline); do case $w in $1=*) echo "${w#*=}";; esac; done; }
 api=$(value ipa-api-url); mac=$(value BOOTIF); id=$(value ipa-global-request-id)
+fate=$(value test-fate)
+if [ "$fate" = idle ]; then echo "AGENT idles"; while :; do sleep 3600; done; fi
 if [ -z "$api" ]; then echo "AGENT instance is up"; poweroff -f; fi
 for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net; do
 	[ -f /modules/$m.ko ] && insmod /modules/$m.ko
@@ -37,6 +40,14 @@ timeout 30 wget -q -O /tmp/lookup --header 'X-OpenStack-Ironic-API-Version: 1.68
 echo "AGENT lookup ended with $?"
 grep -o '"uuid": *"[^"]*"' /tmp/lookup | head -n 1 | sed 's/^/AGENT node /'
 grep -q '"agent_token": *"[A-Za-z0-9_-]' /tmp/lookup && echo "AGENT has a token"
+if [ "$fate" = heartbeat ]; then
+	token=$(grep -o '"agent_token": *"[^"]*"' /tmp/lookup | cut -d '"' -f 4)
+	node=$(grep -o '"uuid": *"[^"]*"' /tmp/lookup | head -n 1 | cut -d '"' -f 4)
+	timeout 30 wget -q -O /dev/null --header 'X-OpenStack-Ironic-API-Version: 1.68' --header "X-OpenStack-Request-ID: $id" \
+		--header 'Content-Type: application/json' \
+		--post-data '{"callback_url": "http://127.0.0.1:9999", "agent_version": "9.0.0", "agent_token": "'$token'"}' "$api/v1/heartbeat/$node"
+	echo "AGENT heartbeat ended with $?"
+fi
 [ -f /big ] && echo "AGENT big $(sha256sum /big | cut -c1-64)"
 echo "AGENT done"
 poweroff -f

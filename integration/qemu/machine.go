@@ -32,6 +32,8 @@ type Machine struct {
 	// Tap is the device of the host that the NIC is connected to. The firmware's own network stack boots then, not iPXE's
 	// ROM. Default: QEMU's user network, with BootURL from its DHCP server.
 	Tap string
+	// Resets lets the machine start over when it resets itself. Without, that switches it off.
+	Resets bool
 }
 
 // VM is a machine that runs.
@@ -47,7 +49,10 @@ type VM struct {
 // Start switches a machine on. Stop ends it.
 func Start(ctx context.Context, m Machine) (*VM, error) {
 	args := []string{"-machine", "q35,graphics=off", "-accel", "tcg", "-cpu", "max", "-m", strconv.Itoa(cmp.Or(m.Memory, 768)), "-nodefaults", "-display", "none",
-		"-no-reboot", "-serial", "stdio", "-device", "virtio-rng-pci"}
+		"-serial", "stdio", "-device", "virtio-rng-pci"}
+	if !m.Resets {
+		args = append(args, "-no-reboot")
+	}
 	if m.Tap != "" {
 		args = append(args, "-netdev", "tap,id=n0,script=no,downscript=no,ifname="+m.Tap,
 			"-device", "virtio-net-pci,netdev=n0,bootindex=0,romfile=,mac="+m.MAC)

@@ -15,6 +15,8 @@ type Node struct {
 	Driver string // default "ipmi"
 	// ProvisionState is in Ironic's spelling, such as "wait call-back". Default: "available".
 	ProvisionState string
+	// ProvisionUpdatedAt is since when the node is in that state. Default: when the server got it; none for one in enroll.
+	ProvisionUpdatedAt time.Time
 
 	BootInterface    string // default "ipxe"
 	DeployInterface  string // default "direct"
@@ -36,7 +38,6 @@ type Node struct {
 	Volumes    []VolumeTarget
 	Connectors []VolumeConnector
 
-	moved      time.Time // provision_updated_at; zero for a node that was enrolled and nothing else
 	changed    time.Time // updated_at; zero for a node that was enrolled and not changed
 	token      string    // of the agent; empty until the first lookup
 	heartbeats int
@@ -90,10 +91,10 @@ func (n Node) completed() *Node {
 	for i := range n.Portgroups {
 		setDefault(&n.Portgroups[i].UUID, addressUUID(n.Portgroups[i].Address, "9012"))
 	}
-	if n.moved.IsZero() && n.ProvisionState != "enroll" {
-		n.moved = time.Now()
+	if n.ProvisionUpdatedAt.IsZero() && n.ProvisionState != "enroll" {
+		n.ProvisionUpdatedAt = time.Now()
 		if n.changed.IsZero() {
-			n.changed = n.moved
+			n.changed = n.ProvisionUpdatedAt
 		}
 	}
 	return &n

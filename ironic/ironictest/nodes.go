@@ -108,7 +108,7 @@ func (n *Node) document() object {
 	}
 	return object{
 		"uuid": n.UUID, "name": orNull(n.Name), "driver": n.Driver, "provision_state": n.ProvisionState,
-		"provision_updated_at": orNull(timestamp(n.moved)), "updated_at": orNull(timestamp(n.changed)),
+		"provision_updated_at": orNull(timestamp(n.ProvisionUpdatedAt)), "updated_at": orNull(timestamp(n.changed)),
 		"boot_interface": n.BootInterface, "deploy_interface": n.DeployInterface, "inspect_interface": n.InspectInterface,
 		"conductor_group": n.ConductorGroup, "shard": orNull(n.Shard), "deploy_step": step,
 		"properties": orEmpty(n.Properties), "driver_info": masked(n.DriverInfo), "instance_info": instance,

@@ -138,7 +138,10 @@ func (s *Server) SetNode(n Node) {
 	defer s.mu.Unlock()
 	n = n.clone()
 	if i := s.indexLocked(n.UUID); i >= 0 {
-		n.token, n.heartbeats, n.moved = s.nodes[i].token, s.nodes[i].heartbeats, s.nodes[i].moved
+		n.token, n.heartbeats = s.nodes[i].token, s.nodes[i].heartbeats
+		if n.ProvisionUpdatedAt.IsZero() {
+			n.ProvisionUpdatedAt = s.nodes[i].ProvisionUpdatedAt
+		}
 		n.touch(s.nodes[i])
 		if n.ProvisionState != s.nodes[i].ProvisionState {
 			n.enter()
@@ -187,7 +190,7 @@ func (n *Node) touch(before *Node) {
 
 // enter is what happens to a node whose provision state has changed.
 func (n *Node) enter() {
-	n.moved = time.Now()
+	n.ProvisionUpdatedAt = time.Now()
 	if !lookupAllowed(n.ProvisionState) {
 		n.token = ""
 	}
