@@ -103,6 +103,7 @@ func answerAdmin(w http.ResponseWriter, value any, err error) error {
 func streamBoots(w http.ResponseWriter, r *http.Request, o *overview) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
+	_ = out.Flush() // the client learns that there is a feed, even while it has nothing to tell
 	for version := uint64(0); ; {
 		next, err := o.waitHere(r.Context(), version)
 		switch {
