@@ -146,4 +146,3 @@ func TestExplainStates(t *testing.T) {
 		t.Errorf("a script with a secret: %+v", e)
 	}
 }
-
