@@ -75,6 +75,9 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&asked); err != nil {
 			return answerAdmin(w, nil, &fault{http.StatusBadRequest, "body", "the request's body is no JSON object"})
 		}
+		if asked.Image+asked.Node == "" {
+			return answerAdmin(w, nil, &fault{http.StatusBadRequest, "body", "the request's body names nothing; give an image or a node"})
+		}
 		if path == "prefetch" {
 			return o.prefetch(r.Context(), asked.Image, newProgress(w))
 		}
@@ -95,14 +98,22 @@ func answerAdmin(w http.ResponseWriter, value any, err error) error {
 	return json.NewEncoder(w).Encode(value)
 }
 
-// streamBoots tells of changes to boots as server-sent events.
+// streamBoots tells of changes to boots as server-sent events, until the client has enough, or the configuration that runs
+// has no such edge any more.
 func streamBoots(w http.ResponseWriter, r *http.Request, o *overview) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
+	_ = out.Flush() // the client learns that there is a feed, even while it has nothing to tell
 	for version := uint64(0); ; {
-		next, err := o.Wait(r.Context(), version)
-		if err != nil {
-			return nil // the client is gone
+		next, err := o.waitHere(r.Context(), version)
+		switch {
+		case r.Context().Err() != nil:
+			return nil
+		case err != nil: // the configuration is over
+			if o, err = running(r.URL.Query().Get("edge")); err != nil || o.running.Err() != nil {
+				return nil
+			}
+			next = 0
 		}
 		version = next
 		if _, err := fmt.Fprintf(w, "data: %d\n\n", version); err != nil {

@@ -32,7 +32,7 @@ func init() {
 		Name:  "ironic-edge",
 		Short: "Commands of the edge for OpenStack Ironic",
 		CobraFunc: func(c *cobra.Command) {
-			command.Add(c)
+			command.Add(c, offline)
 			c.AddCommand(demoCommand())
 		},
 	})

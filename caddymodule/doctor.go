@@ -157,8 +157,16 @@ func (h *Handler) checkOrigins(ctx context.Context) []api.Check {
 	return checks
 }
 
+// publicName is an image's URL as it may be shown: no user, and no query, which may be a signature.
+func publicName(location string) string {
+	location, _, _ = strings.Cut(location, "?")
+	scheme, rest, _ := strings.Cut(location, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	return scheme + "://" + host[strings.LastIndexByte(host, '@')+1:] + "/" + path
+}
+
 func (h *Handler) checkOrigin(ctx context.Context, location string) api.Check {
-	name, _, _ := strings.Cut(location, "?") // what follows may be a signature
+	name := publicName(location)
 	c := api.Check{Name: "image " + name[strings.LastIndexByte(name, '/')+1:], Result: checkGood}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
 	var response *http.Response
@@ -168,7 +176,7 @@ func (h *Handler) checkOrigin(ctx context.Context, location string) api.Check {
 		response, err = h.origin.Do(r)
 	}
 	if err != nil {
-		c.Result, c.Seen, c.Next = checkBad, name+": "+err.Error(), "see that the server runs and that the edge reaches it"
+		c.Result, c.Seen, c.Next = checkBad, name+": "+withoutURLs(err), "see that the server runs and that the edge reaches it"
 		return c
 	}
 	defer response.Body.Close()

@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ironic-edge/ironic-edge/cache/origin"
 	"github.com/ironic-edge/ironic-edge/cache/shared"
 	"github.com/ironic-edge/ironic-edge/caddymodule/api"
 	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/ipxe"
+	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
 // find returns a node by its UUID, its name or the MAC of one of its ports, and the edge that knows it. Names are those of
@@ -40,7 +42,9 @@ func (o *overview) find(ctx context.Context, name string) (*Handler, *knownNode,
 		if err == nil || entry.Usable && outage(err) {
 			return h, entry.Value, nil
 		}
-		failed = err
+		if failed == nil || !errors.Is(err, ironic.ErrNoNode) { // where one cannot be asked, it may be there
+			failed = err
+		}
 	}
 	return nil, nil, failed
 }
@@ -73,7 +77,12 @@ func (o *overview) explain(ctx context.Context, name, state string) (*api.Explan
 	if err != nil {
 		return nil, err
 	}
-	node := *known.node
+	return h.explanation(known.node, state)
+}
+
+// explanation is explain for a node whose facts are known.
+func (h *Handler) explanation(known *ipxe.Node, state string) (*api.Explanation, error) {
+	node := *known
 	if state != "" {
 		node.ProvisionState = ipxe.State(state)
 	}
@@ -132,12 +141,12 @@ func (o *overview) Act(ctx context.Context, do, name string) error {
 	case "purge":
 		return o.purge(name)
 	case "prefetch":
-		h, target, err := o.target(name)
+		store, target, err := o.target(name)
 		if err != nil {
 			return err
 		}
-		go func() { // as long as it takes; the store knows how far it is
-			_ = h.storage.shared().Prefetch(context.WithoutCancel(ctx), target, func(int64, int64) {})
+		go func() { // ends with the configuration, or the store; what has begun to come comes, and the store knows how far it is
+			_ = store.Prefetch(o.running, target, func(int64, int64) {})
 		}()
 		return nil
 	}
@@ -153,7 +162,7 @@ func (o *overview) purge(name string) error {
 			continue
 		}
 		for _, info := range store.Infos() {
-			if info.ID == name || slices.ContainsFunc(info.Keys, func(key string) bool { return key == name || strings.HasPrefix(key, name+"\x00") }) {
+			if info.ID == name || slices.ContainsFunc(info.Keys, func(key string) bool { return isKey(key, name) }) {
 				found = true
 				for _, key := range info.Keys {
 					store.RemoveKey(key)
@@ -167,11 +176,19 @@ func (o *overview) purge(name string) error {
 	return nil
 }
 
-// target is what an image reference or a path below a mirror leads to.
-func (o *overview) target(ref string) (*Handler, *shared.Target, error) {
+// isKey reports whether a name is an object's key in the store, or the part of it that is a reference or URL.
+func isKey(key, name string) bool {
+	key, _, _ = strings.Cut(key, "\x00") // what follows tells variants apart
+	_, reference, _ := strings.Cut(key, " ")
+	return name != "" && (key == name || reference == name || reference == origin.Key(name))
+}
+
+// target is what an image reference or a path below a mirror leads to, and the store that it is for.
+func (o *overview) target(ref string) (*shared.Cache, *shared.Target, error) {
 	err := error(&fault{http.StatusUnprocessableEntity, "no_store", "no edge has a store; give it one"})
 	for _, h := range o.handlers {
-		if h.storage.shared() == nil {
+		store := h.storage.shared()
+		if store == nil {
 			continue
 		}
 		var target *shared.Target
@@ -184,7 +201,7 @@ func (o *overview) target(ref string) (*Handler, *shared.Target, error) {
 			}
 		}
 		if err == nil {
-			return h, target, nil
+			return store, target, nil
 		}
 	}
 	return nil, nil, err
@@ -192,12 +209,12 @@ func (o *overview) target(ref string) (*Handler, *shared.Target, error) {
 
 // prefetch has an image in the store, and tells of progress.
 func (o *overview) prefetch(ctx context.Context, ref string, p *progress) error {
-	h, target, err := o.target(ref)
+	store, target, err := o.target(ref)
 	if err != nil {
 		return answerAdmin(p.w, nil, err)
 	}
 	last := api.Progress{Of: -1, Unit: "bytes"}
-	err = h.storage.shared().Prefetch(ctx, target, func(have, size int64) {
+	err = store.Prefetch(ctx, target, func(have, size int64) {
 		last.Done, last.Of = have, size
 		_ = p.tell(last)
 	})

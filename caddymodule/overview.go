@@ -14,19 +14,21 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/caddymodule/api"
 	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
+	"github.com/ironic-edge/ironic-edge/caddymodule/inventory"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
 // overview is what the admin API and the status page show of the edges of a configuration. It is made for one request.
 type overview struct {
+	running  context.Context // ends with the configuration
 	handlers []*Handler
 	names    []string
 	listed   []boots.Boot // once it was asked for
 }
 
 func overviewOf(a *App) *overview {
-	o := &overview{}
+	o := &overview{running: a.ctx}
 	for i, h := range a.handlers {
 		name := h.publicURL
 		if name == "" || slices.Contains(o.names, name) {
@@ -72,7 +74,12 @@ func (o *overview) only(name string) (*overview, error) {
 	if i < 0 {
 		return nil, &fault{http.StatusNotFound, "no_edge", "no edge is called that; ironic-edge status lists them"}
 	}
-	return &overview{handlers: o.handlers[i : i+1], names: o.names[i : i+1]}, nil
+	return o.at(i), nil
+}
+
+// at is the part of one edge.
+func (o *overview) at(i int) *overview {
+	return &overview{running: o.running, handlers: o.handlers[i : i+1], names: o.names[i : i+1]}
 }
 
 // sites are the edges' sites, each once.
@@ -91,6 +98,7 @@ func (o *overview) Boots() []boots.Boot {
 	if o.listed != nil {
 		return slices.Clone(o.listed)
 	}
+	o.listed = []boots.Boot{}
 	for _, s := range o.sites() {
 		o.listed = append(o.listed, s.boots.List(boots.Filter{})...)
 	}
@@ -133,6 +141,14 @@ func (o *overview) Wait(ctx context.Context, version uint64) (uint64, error) {
 	}
 }
 
+// waitHere is Wait, and ends with the configuration.
+func (o *overview) waitHere(ctx context.Context, version uint64) (uint64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(o.running, cancel)()
+	return o.Wait(ctx, version)
+}
+
 // first waits until one of the channels is closed.
 func first(ctx context.Context, changed []<-chan struct{}) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -158,8 +174,8 @@ func first(ctx context.Context, changed []<-chan struct{}) error {
 // Status says how everything is.
 func (o *overview) Status() api.Status {
 	s := api.Status{Version: version(), Time: time.Now()}
-	all := o.Boots()
 	for i, h := range o.handlers {
+		all := o.at(i).Boots()
 		e := api.Edge{Name: o.names[i], Ironic: h.ironicView(), Boots: make(map[string]int), Refusals: h.site.refused.list()}
 		for j := range all {
 			e.Boots[string(all[j].Outcome)]++
@@ -211,8 +227,7 @@ func (o *overview) Nodes() []api.Node {
 				continue
 			}
 			at[n.UUID] = len(nodes)
-			nodes = append(nodes, api.Node{Edge: o.names[i], UUID: n.UUID, Name: n.Name, MACs: n.Addresses, State: string(n.State),
-				Age: n.Age.Seconds(), Changed: n.StateUpdated})
+			nodes = append(nodes, listedNode(o.names[i], n))
 		}
 	}
 	seen := make(map[string]bool)
@@ -224,7 +239,7 @@ func (o *overview) Nodes() []api.Node {
 		j, there := at[b.Node]
 		if !there {
 			j = len(nodes)
-			nodes = append(nodes, api.Node{UUID: b.Node, Name: b.Name, MACs: b.MACs, State: b.State, Age: time.Since(b.Seen).Seconds()})
+			nodes = append(nodes, api.Node{UUID: b.Node, Name: b.Name, MACs: append([]string{}, b.MACs...), State: b.State, Age: time.Since(b.Seen).Seconds()})
 		}
 		nodes[j].Stage = string(b.Stage)
 		if len(b.Diagnoses) > 0 {
@@ -237,6 +252,15 @@ func (o *overview) Nodes() []api.Node {
 		}
 	}
 	return nodes
+}
+
+// listedNode is a node of an inventory.
+func listedNode(edge string, n inventory.Node) api.Node {
+	v := api.Node{Edge: edge, UUID: n.UUID, Name: n.Name, MACs: make([]string, len(n.Ports)), State: string(n.State), Age: n.Age.Seconds(), Changed: n.StateUpdated}
+	for i, p := range n.Ports {
+		v.MACs[i] = p.Address
+	}
+	return v
 }
 
 // Images returns what is in the stores.

@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -36,8 +35,7 @@ func (l *refusals) list() []api.Refusal {
 	defer l.mu.Unlock()
 	listed := make([]api.Refusal, 0, len(l.ring))
 	for i := range min(l.next, len(l.ring)) {
-		listed = append(listed, l.ring[i])
+		listed = append(listed, l.ring[(l.next-1-i)%len(l.ring)])
 	}
-	slices.SortFunc(listed, func(a, b api.Refusal) int { return b.Time.Compare(a.Time) })
 	return listed
 }

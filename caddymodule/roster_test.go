@@ -387,7 +387,7 @@ func TestTwoSitesOfOneIronic(t *testing.T) {
 		if n := len(r.h.roster.Nodes()); n != len(fleet)-1 {
 			t.Errorf("%d nodes in the first site, want %d", n, len(fleet)-1)
 		}
-		if nodes := other.roster.Nodes(); len(nodes) != 1 || nodes[0].UUID != nodeUUID(6) || nodes[0].Addresses[0] != "52:54:00:17:00:06" {
+		if nodes := other.roster.Nodes(); len(nodes) != 1 || nodes[0].UUID != nodeUUID(6) || nodes[0].Ports[0].Address != "52:54:00:17:00:06" {
 			t.Errorf("the second site has %+v", nodes)
 		}
 		later(time.Minute)

@@ -208,7 +208,7 @@ func yes(there bool) string {
 
 // nodeView is a node as the admin API shows it.
 func nodeView(n *ipxe.Node) api.Node {
-	v := api.Node{UUID: n.UUID, Name: n.Name, State: string(n.ProvisionState)}
+	v := api.Node{UUID: n.UUID, Name: n.Name, MACs: []string{}, State: string(n.ProvisionState)}
 	if n.Port.Address != "" {
 		v.MACs = []string{n.Port.Address}
 	}

@@ -205,15 +205,21 @@ func (s *storage) followLocked() {
 	s.store.SetLimits(newest.options.maxSize, newest.options.minFree)
 }
 
-// shared returns the cache in the store. Nil: it is not open yet.
+// shared returns the cache in the store. Nil: there is none, or it is not open yet.
 func (s *storage) shared() *shared.Cache {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cache
 }
 
-// opened returns the store. Nil: it is not open yet.
+// opened returns the store. Nil: there is none, or it is not open yet.
 func (s *storage) opened() *disk.Store {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.store

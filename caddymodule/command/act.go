@@ -38,7 +38,7 @@ func purgeCommand(c *caller) *cobra.Command {
 	return &cobra.Command{
 		Use:   "purge <object>...",
 		Short: "Take images out of the store",
-		Long: `Takes objects out of the store, by their id or one of their keys as "ironic-edge images" lists them. Clients in the
+		Long: `Takes objects out of the store, by their id, or by a reference or URL, as "ironic-edge images" lists them. Clients in the
 middle of one get the rest of it; who asks next causes it to be fetched anew.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: run(func(cmd *cobra.Command, args []string) (int, error) {

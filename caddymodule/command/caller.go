@@ -31,6 +31,10 @@ const defaultSocket = "/run/ironic-edge/admin.sock"
 type caller struct {
 	address, config, edge string
 	json                  bool
+
+	offline  Answer
+	snapshot string
+	live     bool
 }
 
 // endpoint is the address of the admin API.
@@ -117,6 +121,9 @@ func (c *caller) ask(cmd *cobra.Command, method, path string, query url.Values, 
 
 // fetch reads an answer into what to points to, and returns its text.
 func (c *caller) fetch(cmd *cobra.Command, path string, query url.Values, to any) ([]byte, error) {
+	if c.snapshot != "" || c.live {
+		return c.lookUp(cmd, path, query, to)
+	}
 	response, err := c.ask(cmd, http.MethodGet, path, query, nil)
 	if err != nil {
 		return nil, err
@@ -130,6 +137,29 @@ func (c *caller) fetch(cmd *cobra.Command, path string, query url.Values, to any
 		return nil, fmt.Errorf("the edge's answer is not one of this version: %w", err)
 	}
 	return text, nil
+}
+
+// lookUp is fetch without a running edge.
+func (c *caller) lookUp(cmd *cobra.Command, path string, query url.Values, to any) ([]byte, error) {
+	switch {
+	case c.snapshot != "" && c.live:
+		return nil, errors.New("options snapshot and live: give one of them")
+	case c.live && c.config == "":
+		return nil, errors.New("option live needs to know how to reach Ironic; give --config")
+	}
+	if query == nil {
+		query = make(url.Values)
+	}
+	query.Set("edge", c.edge)
+	answer, err := c.offline(contextOf(cmd), Offline{c.config, c.snapshot}, path, query)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return nil, err
+	}
+	return text, json.Unmarshal(text, to)
 }
 
 // get is fetch, and prints the text with --json. Then nothing else is to be shown.

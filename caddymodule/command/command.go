@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package command is `ironic-edge` on the command line: it asks a running edge by Caddy's admin API and shows what it says.
+// Some of it can be had without a running edge, from who adds the commands.
 package command
 
 import (
+	"context"
 	"fmt"
+	"net/url"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -13,12 +16,21 @@ import (
 // exitBad is the exit code for what was found out and is bad: a node is stuck, a check failed, scripts differ.
 const exitBad = 3
 
+// Offline is where to look without a running edge.
+type Offline struct {
+	Config   string // file with the edge's options; empty: their defaults
+	Snapshot string // an inventory's file; empty: Ironic is asked, as Config says
+}
+
+// Answer answers GET path?query of the admin API without a running edge.
+type Answer func(ctx context.Context, from Offline, path string, query url.Values) (any, error)
+
 // Add adds the commands to `ironic-edge`.
-func Add(parent *cobra.Command) {
-	c := new(caller)
+func Add(parent *cobra.Command, offline Answer) {
+	c := &caller{offline: offline}
 	flags := parent.PersistentFlags()
 	flags.StringVar(&c.address, "address", "", "the admin API's `address`, such as localhost:2019 or unix//run/ironic-edge/admin.sock")
-	flags.StringVar(&c.config, "config", "", "the configuration `file` that names that address")
+	flags.StringVar(&c.config, "config", "", "the configuration `file` that names that address, and has the options of what is told without an edge")
 	flags.StringVar(&c.edge, "edge", "", "the `name` of the edge, where the process has several")
 	flags.BoolVar(&c.json, "json", false, "print what the admin API says, as JSON")
 	parent.Long = `Shows and steers a running edge, by Caddy's admin API.
@@ -29,7 +41,7 @@ The admin API is looked for at --address, else at $CADDY_ADMIN, else where the f
 Commands exit with 0 if all is well, with 1 if they were called wrongly or could not find out or do what they should, and
 with 3 if what they found is bad: a node is stuck, a check failed, scripts differ.`
 	parent.AddCommand(
-		statusCommand(c), bootsCommand(c), bootCommand(c), nodesCommand(c), unknownCommand(c), imagesCommand(c),
+		statusCommand(c), bootsCommand(c), bootCommand(c), nodesCommand(c), silentCommand(c), unknownCommand(c), imagesCommand(c),
 		prefetchCommand(c), purgeCommand(c), scrubCommand(c), refreshCommand(c),
 		explainCommand(c), diffCommand(c), doctorCommand(c), snippetCommand(),
 	)

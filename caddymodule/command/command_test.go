@@ -4,9 +4,13 @@ package command
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"ironic-edge": func() {
-		caddycmd.RegisterCommand(caddycmd.Command{Name: "ironic-edge", Short: "Commands", CobraFunc: func(c *cobra.Command) { Add(c) }})
+		caddycmd.RegisterCommand(caddycmd.Command{Name: "ironic-edge", Short: "Commands", CobraFunc: func(c *cobra.Command) { Add(c, nobody) }})
 		os.Args = append([]string{"caddy", "ironic-edge"}, os.Args[1:]...)
 		caddycmd.Main()
 	}})
@@ -74,4 +78,16 @@ func TestTableFits(t *testing.T) {
 			t.Errorf("an escape is in %q", line)
 		}
 	}
+}
+
+// nobody answers without a running edge.
+func nobody(_ context.Context, from Offline, path string, query url.Values) (any, error) {
+	if from.Snapshot == "none" {
+		return nil, errors.New("there is no such file")
+	}
+	uuid := fmt.Sprint(from.Config, "|", from.Snapshot, "|", query.Encode())
+	if path == "nodes" {
+		return []api.Node{{UUID: uuid, MACs: []string{}}}, nil
+	}
+	return api.Explanation{Node: api.Node{UUID: uuid}, Reason: "active"}, nil
 }

@@ -17,7 +17,15 @@ func explainCommand(c *caller) *cobra.Command {
 		Use:   "explain <node>",
 		Short: "Say which script a node gets, and why",
 		Long: `Says which script a node would get if it asked now, by UUID, name or MAC address, how that was decided, and shows the
-script. With --state it is what the node would get in that provision state. A script with secrets is not shown.`,
+script. With --state it is what the node would get in that provision state. A script with secrets is not shown.
+
+It needs no running edge with --snapshot, the file in which an edge with the option site keeps what it knows of its nodes,
+nor with --live, which asks Ironic as the file of --config says. The edge's options are those in the file of --config, or
+else their defaults.`,
+		Example: `  ironic-edge explain r17-u01
+  ironic-edge explain 52:54:00:17:00:01 --state "clean wait"
+  ironic-edge explain r17-u01 --snapshot inventory.json --config Caddyfile
+  ironic-edge explain r17-u01 --live --config Caddyfile`,
 		Args: cobra.ExactArgs(1),
 		RunE: run(func(cmd *cobra.Command, args []string) (int, error) {
 			query := url.Values{"node": args}
@@ -42,8 +50,15 @@ script. With --state it is what the node would get in that provision state. A sc
 			return 0, nil
 		}),
 	}
-	cmd.Flags().StringVar(&state, "state", "", "the provision `state` that it were in")
+	cmd.Flags().StringVar(&state, "state", "", "the provision `state` that it would be in")
+	c.snapshotFlag(cmd)
+	cmd.Flags().BoolVar(&c.live, "live", false, "ask Ironic, not an edge")
 	return cmd
+}
+
+// snapshotFlag lets a command do without a running edge.
+func (c *caller) snapshotFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.snapshot, "snapshot", "", "the `file` of an inventory to read, instead of asking an edge")
 }
 
 func diffCommand(c *caller) *cobra.Command {

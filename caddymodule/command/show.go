@@ -19,7 +19,8 @@ func statusCommand(c *caller) *cobra.Command {
 		Use:   "status",
 		Short: "Show how the edge, its way to Ironic and its store are",
 		Long: `Shows for each edge of the process whether Ironic can be asked, how old what is known of the nodes is, how the boots
-go, what is in the store and what it saved, and what was refused last.
+go, what is in the store and what it saved, and the last three requests that were refused (all that are remembered with
+--json).
 
 Exits with 3 if Ironic cannot be asked, a boot is stuck or an object of the store was bad.`,
 		Args: cobra.NoArgs,
@@ -73,7 +74,7 @@ func showStatus(s *screen, status *api.Status) {
 				line("", "%d objects were bad and are in quarantine; look at the disk", st.Bad)
 			}
 		}
-		for i, r := range e.Refusals {
+		for i, r := range e.Refusals[:min(len(e.Refusals), refusalsShown)] {
 			name := ""
 			if i == 0 {
 				name = "refused"
@@ -83,12 +84,18 @@ func showStatus(s *screen, status *api.Status) {
 	}
 }
 
+// refusalsShown is how many refusals status shows: a machine that is refused asks again and again.
+const refusalsShown = 3
+
 func nodesCommand(c *caller) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "nodes",
 		Short: "List the nodes that the edge knows",
-		Long:  `Lists the nodes of the site's inventory and others that asked, with what Ironic said last and how far their boot is.`,
-		Args:  cobra.NoArgs,
+		Long: `Lists the nodes of the site's inventory and others that asked, with what Ironic said last and how far their boot is.
+
+With --snapshot it needs no running edge: it lists the nodes in the file in which an edge with the option site keeps what
+it knows.`,
+		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
 			var nodes []api.Node
 			if err := c.get(cmd, "nodes", nil, &nodes); err != nil || c.json {
@@ -102,13 +109,46 @@ func nodesCommand(c *caller) *cobra.Command {
 			return 0, nil
 		}),
 	}
+	c.snapshotFlag(cmd)
+	return cmd
+}
+
+func silentCommand(c *caller) *cobra.Command {
+	return &cobra.Command{
+		Use:   "silent",
+		Short: "List nodes for which Ironic waits and that have not asked",
+		Long: `Lists the nodes of the site's inventory for whose agent Ironic waits, and which have asked the edge for nothing since:
+machines that are off, or that boot from elsewhere.
+
+Exits with 3 if there are any.`,
+		Args: cobra.NoArgs,
+		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
+			var silent []boots.Silent
+			if err := c.get(cmd, "silent", nil, &silent); err != nil {
+				return 0, err
+			}
+			rows := make([][]string, 0, len(silent))
+			for _, n := range silent {
+				rows = append(rows, []string{n.Node, n.Name, n.State, api.Ago(time.Since(n.Since)), n.Diagnosis.Seen + " " + n.Diagnosis.Next})
+			}
+			if !c.json {
+				screenOf(cmd.OutOrStdout()).table(4, []string{"NODE", "NAME", "STATE", "SINCE", "WHAT TO DO"}, rows)
+			}
+			if len(silent) > 0 {
+				return exitBad, nil
+			}
+			return 0, nil
+		}),
+	}
 }
 
 func unknownCommand(c *caller) *cobra.Command {
 	return &cobra.Command{
 		Use:   "unknown",
 		Short: "List MAC addresses that asked and that Ironic does not know",
-		Args:  cobra.NoArgs,
+		Long: `Lists the machines that asked for a script and of which Ironic has no port: with where from, how often, when last, and
+what to do.`,
+		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
 			var unknown []boots.Stray
 			if err := c.get(cmd, "unknown", nil, &unknown); err != nil || c.json {
@@ -128,7 +168,9 @@ func imagesCommand(c *caller) *cobra.Command {
 	return &cobra.Command{
 		Use:   "images",
 		Short: "List what is in the store",
-		Args:  cobra.NoArgs,
+		Long: `Lists the objects of the store, the one last used first: how much of each is there, how many clients are reading it, and
+the references and URLs by which it is asked for. Of a query, which may be a signature, a hash is shown.`,
+		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
 			var images []api.Image
 			if err := c.get(cmd, "images", nil, &images); err != nil || c.json {

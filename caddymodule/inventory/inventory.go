@@ -134,7 +134,7 @@ type Node struct {
 	Name         string
 	State        ipxe.State
 	StateUpdated time.Time     // by Ironic's clock; zero: never
-	Addresses    []string      // of ports and portgroups, sorted
+	Ports        []ipxe.Port   // and portgroups, by address
 	Age          time.Duration // since Ironic was asked
 	Restored     bool          // from the file, and not confirmed yet
 	// Facts are what scripts are made of, without a port; not to be changed. Nil: they are not known until Ironic is asked.
@@ -165,8 +165,12 @@ func (inv *Inventory) Nodes() (nodes []Node) {
 }
 
 func (k *known) show(now time.Time) Node {
-	return Node{UUID: k.uuid, Name: k.name, State: k.state, StateUpdated: k.stateUpdated,
-		Addresses: slices.Sorted(maps.Keys(k.ports)), Age: now.Sub(k.asked), Restored: k.restored, Facts: k.node}
+	ports := make([]ipxe.Port, 0, len(k.ports))
+	for _, address := range slices.Sorted(maps.Keys(k.ports)) {
+		ports = append(ports, k.ports[address].Port)
+	}
+	return Node{UUID: k.uuid, Name: k.name, State: k.state, StateUpdated: k.stateUpdated, Ports: ports, Age: now.Sub(k.asked),
+		Restored: k.restored, Facts: k.node}
 }
 
 // Size is how many nodes and addresses there are, and how old the last full reading is; -1 before the first.
