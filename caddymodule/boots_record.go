@@ -37,7 +37,7 @@ func (h *Handler) scriptAnswered(w http.ResponseWriter, r *http.Request, asked *
 		refused = reason[0]
 	}
 	switch {
-	case refused == reasonStale || refused == asked.Reason && asked.Kind == string(ipxe.KindExplain):
+	case refused == reasonStale || refused == reasonLoop && asked.Kind != "" || refused == asked.Reason && asked.Kind == string(ipxe.KindExplain):
 	case refused != "":
 		asked.Kind, asked.Reason = "", refused
 	case asked.Kind == "" && r.Context().Err() != nil:

@@ -84,3 +84,29 @@ type discard struct{ header http.Header }
 func (w *discard) Header() http.Header         { return w.header }
 func (w *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (w *discard) WriteHeader(int)             {}
+
+// TestLoopIsNoRefusal is about a script that was given although the node loops.
+func TestLoopIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	for _, tt := range []struct {
+		kind    string
+		refused int
+	}{{"deploy", 0}, {"", 1}} {
+		w := httptest.NewRecorder()
+		w.Header().Set(reasonHeader, reasonLoop)
+		r := httptest.NewRequest(http.MethodGet, "/pxelinux.cfg/"+nodeMAC(3), nil)
+		r.Header.Set("User-Agent", "iPXE/1.21.1")
+		node, err := e.handler.client.NodeByUUID(t.Context(), nodeUUID(3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := scriptAsked(r, macKey("52:54:00:17:00:03"))
+		scriptFor(&asked, node)
+		asked.Kind = tt.kind
+		e.handler.scriptAnswered(w, r, &asked)
+		if b := stageOf(e, nodeUUID(3)); b.Refusals != tt.refused {
+			t.Errorf("kind %q: %d refusals, want %d", tt.kind, b.Refusals, tt.refused)
+		}
+	}
+}

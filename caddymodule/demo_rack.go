@@ -15,6 +15,8 @@ const (
 	// takes as long as one likes to watch.
 	demoImageSize = 24 << 20
 	demoRate      = 1 << 20
+	// demoStall is for how long a machine stands still; the edge ends a transfer after two minutes without progress.
+	demoStall = 100 * time.Second
 )
 
 // demoMachine is one of the demo that is switched on again and again.
@@ -72,7 +74,7 @@ func (m *demoMachine) boot(ctx context.Context) {
 	m.fetch(ctx, "/v1/lookup?addresses="+m.mac, 0)
 }
 
-// fetch reads an answer as fast as the machine does. It stays in the middle of it for ever if the machine stands still.
+// fetch reads an answer as fast as the machine does. It stays in the middle of it for a while if the machine stands still.
 func (m *demoMachine) fetch(ctx context.Context, path string, takes int64) bool {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, m.edge+path, nil)
 	if err != nil {
@@ -91,8 +93,11 @@ func (m *demoMachine) fetch(ctx context.Context, path string, takes int64) bool 
 			return err == io.EOF && response.StatusCode == http.StatusOK
 		}
 		if takes > 0 && taken >= takes {
-			<-ctx.Done()
-			return false
+			select {
+			case <-time.After(demoStall):
+			case <-ctx.Done():
+			}
+			return false // somebody has switched it off and on
 		}
 		if m.rate > 0 {
 			select {
