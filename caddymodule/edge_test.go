@@ -10,8 +10,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +35,12 @@ type edge struct {
 	*httptest.Server
 	api     *ironictest.Server
 	handler *Handler
+	asked   atomic.Int64
+	asks    sync.Map // by number: closed when the request has been handled to its end
 }
+
+// askHeader has the number of a request, which the handler does not see.
+const askHeader = "X-Test-Ask"
 
 // imageBytes is the content of each image of the fleet.
 var imageBytes = bytes.Repeat([]byte("0123456789abcdef"), 4096)
@@ -70,13 +77,18 @@ func newEdgeBefore(t *testing.T, api *ironictest.Server, options func(*Handler))
 		api.ServeHTTP(w, r)
 		return nil
 	})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e := &edge{api: api, handler: h}
+	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if done, ok := e.asks.LoadAndDelete(r.Header.Get(askHeader)); ok {
+			defer close(done.(chan struct{}))
+		}
+		r.Header.Del(askHeader)
 		if err := h.ServeHTTP(w, r, next); err != nil {
 			t.Errorf("%s %s: %v", r.Method, r.URL, err)
 		}
 	}))
-	t.Cleanup(server.Close)
-	return &edge{server, api, h}
+	t.Cleanup(e.Close)
+	return e
 }
 
 // imageOrigins are the servers at which nodes' images are: on this machine, so that the configuration has to name them.
@@ -133,9 +145,18 @@ func (e *edge) ask(t *testing.T, method, target string, header ...string) answer
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
+	// A client has the last byte before the edge has written down that it went out.
+	number, done := strconv.FormatInt(e.asked.Add(1), 10), make(chan struct{})
+	if e.handler != nil {
+		e.asks.Store(number, done)
+		r.Header.Set(askHeader, number)
+	}
 	response, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if e.handler != nil {
+		defer func() { <-done }()
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
