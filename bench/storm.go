@@ -34,7 +34,8 @@ import (
 // same connection. Each has an address of its own.
 func storm(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("storm", flag.ContinueOnError)
-	nodes := flags.Int("nodes", 10_000, "how many machines are switched on")
+	nodes := flags.Int("nodes", 10_000, "how many machines are switched on before an edge with the option site")
+	alone := flags.Int("alone", 2_000, "and how many before one without; 0: none")
 	window := flags.Duration("window", 10*time.Second, "within which time they are")
 	limit := flags.Int("rate", 100, "how many requests Ironic answers in a second")
 	var options lines
@@ -42,8 +43,9 @@ func storm(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if most := 60_000; *nodes < 1 || *nodes > most || *limit < 1 {
-		return fmt.Errorf("-nodes is from 1 to %d, and -rate at least 1", most)
+	const most = 60_000
+	if *nodes < 0 || *nodes > most || *alone < 0 || *alone > most || *limit < 1 {
+		return fmt.Errorf("-nodes and -alone are from 0 to %d, and -rate at least 1", most)
 	}
 	dir, err := os.MkdirTemp("", "ironic-edge-bench")
 	if err != nil {
@@ -54,7 +56,29 @@ func storm(ctx context.Context, args []string) error {
 	if err := build(ctx, binary); err != nil {
 		return err
 	}
-	slow := newLimitedIronic(*nodes, *limit)
+	for _, run := range []stormRun{
+		{"with site { all }", *nodes, append(slices.Clone(options), "site {\nall\nsnapshot off\n}")},
+		{"without site", *alone, options},
+	} {
+		if run.nodes == 0 {
+			continue
+		}
+		if err := run.storm(ctx, dir, binary, *window, *limit); err != nil {
+			return fmt.Errorf("%s: %w", run.name, err)
+		}
+	}
+	return nil
+}
+
+// stormRun is a storm before an edge with some options.
+type stormRun struct {
+	name    string
+	nodes   int
+	options []string
+}
+
+func (run stormRun) storm(ctx context.Context, dir, binary string, window time.Duration, limit int) error {
+	slow := newLimitedIronic(run.nodes, limit)
 	api := httptest.NewServer(slow)
 	defer api.Close()
 	address, err := freeAddress()
@@ -62,7 +86,7 @@ func storm(ctx context.Context, args []string) error {
 		return err
 	}
 	config := filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(config, fmt.Appendf(nil, stormCaddyfile, address, api.URL, strings.Join(options, "\n\t\t")), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, stormCaddyfile, address, api.URL, strings.Join(run.options, "\n\t\t")), 0o600); err != nil {
 		return err
 	}
 	edge, err := start(ctx, syscall.SIGTERM, binary, "run", "--adapter", "caddyfile", "--config", config)
@@ -73,12 +97,16 @@ func storm(ctx context.Context, args []string) error {
 	if err := answers(ctx, "http://"+address+"/boot.ipxe"); err != nil {
 		return fmt.Errorf("%w: %s", err, edge.out.String())
 	}
+	idle, err := memory(edge.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
 
-	machines := make([]machine, *nodes)
+	machines := make([]machine, run.nodes)
 	begin := time.Now()
 	var group sync.WaitGroup
 	for i := range machines {
-		group.Go(func() { machines[i].boot(ctx, address, i, *window*time.Duration(i)/time.Duration(*nodes)) })
+		group.Go(func() { machines[i].boot(ctx, address, i, window*time.Duration(i)/time.Duration(run.nodes)) })
 	}
 	group.Wait()
 	if ctx.Err() != nil {
@@ -88,7 +116,8 @@ func storm(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return report(machines, slow.calls.Load(), *limit, *window, begin, peak)
+	fmt.Println(run.name)
+	return report(machines, slow.calls.Load(), limit, window, begin, idle, peak)
 }
 
 // lines are an option that may be repeated.
@@ -254,7 +283,7 @@ func memory(pid int) (int64, error) {
 }
 
 // report prints the table. It is an error if a machine got anything but its script or when to come back.
-func report(machines []machine, calls int64, limit int, window time.Duration, begin time.Time, peak int64) error {
+func report(machines []machine, calls int64, limit int, window time.Duration, begin time.Time, idle, peak int64) error {
 	first := make(map[string]int)
 	var times []time.Duration
 	var longest time.Duration
@@ -289,6 +318,6 @@ func report(machines []machine, calls int64, limit int, window time.Duration, be
 	row("all of them have their script", "after %.1f s", times[len(times)-1].Seconds())
 	row("two calls for each would take", "%.1f s", float64(two)/float64(limit))
 	row("calls to Ironic", "%d (two for each would be %d)", calls, two)
-	row("the edge's resident memory, at most", "%.0f MiB", float64(peak)/(1<<20))
+	row("the edge's resident memory, at most", "%.0f MiB (%.0f MiB before the storm)", float64(peak)/(1<<20), float64(idle)/(1<<20))
 	return table.Flush()
 }

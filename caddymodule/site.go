@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/ironic-edge/ironic-edge/cache/lookup"
 	"github.com/ironic-edge/ironic-edge/caddymodule/inventory"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic"
@@ -144,7 +145,10 @@ func (h *Handler) askIronic(ctx context.Context, key, mac, uuid, client string) 
 	if err := h.site.gate.down(); err != nil {
 		return nil, err // a reading would find out no more, and be waited for
 	}
-	if node, answered, err := h.roster.Confirm(ctx, mac, uuid); answered {
+	switch node, answered, err := h.roster.Confirm(ctx, mac, uuid); {
+	case errors.Is(err, inventory.ErrBusy):
+		return nil, lookup.ErrSlow // who comes back in a moment finds what the reading found
+	case answered:
 		return node, err
 	}
 	if h.roster.Knows(mac, uuid) {

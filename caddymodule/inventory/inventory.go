@@ -77,6 +77,7 @@ type Inventory struct {
 	file     file
 
 	mu       sync.Mutex
+	waiting  int // in Confirm
 	nodes    map[string]*known
 	owners   map[string]*known // by address
 	complete time.Time         // when the last full reading began that came to its end; zero before

@@ -53,6 +53,13 @@ type round struct {
 
 var errStopped = &ironic.Error{Kind: ironic.ErrUnavailable, Op: "read the site's nodes", Reason: "closed", Err: errors.New("the inventory is not read any more")}
 
+// maxWaiting bounds who waits for a reading, a connection and a goroutine each. A reading takes a second or two, after which
+// those that were sent away find their facts.
+const maxWaiting = 1024
+
+// ErrBusy is the error for who comes when so many wait already.
+var ErrBusy = errors.New("inventory: too many wait for a reading of the site's nodes")
+
 // Confirm asks Ironic again for the node of an address, or else of a UUID, when that is dear: when many ask. It returns
 // false for the caller to look the node up alone. A node that it returns was asked for after the call; an error may be that of
 // a reading that failed just before.
@@ -80,11 +87,21 @@ func (inv *Inventory) Confirm(ctx context.Context, address, uuid string) (*ipxe.
 		defer inv.mu.Unlock()
 		return nil, true, inv.failed
 	}
+	if inv.waiting >= maxWaiting {
+		defer inv.mu.Unlock()
+		return nil, true, ErrBusy
+	}
 	if inv.next == nil {
 		inv.next = &round{done: make(chan struct{})}
 	}
 	r := inv.next
+	inv.waiting++
 	inv.mu.Unlock()
+	defer func() {
+		inv.mu.Lock()
+		inv.waiting--
+		inv.mu.Unlock()
+	}()
 	inv.wake()
 	select {
 	case <-r.done:
