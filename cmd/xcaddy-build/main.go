@@ -15,7 +15,7 @@ import (
 
 // ballast is address space that nobody touches, so it takes no memory. The garbage collector counts it: it runs when the
 // heap has doubled, and what an edge keeps is so little that under load it would run a hundred times a second.
-var ballast = make([]byte, 32<<20)
+var ballast = make([]byte, 24<<20)
 
 func main() {
 	caddycmd.Main()
