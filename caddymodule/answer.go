@@ -52,6 +52,8 @@ const (
 
 	reasonOrigin  = "origin"  // an image's origin does not deliver it
 	reasonAddress = "address" // an image reference leads where only the configuration may
+
+	reasonConductorFile = "conductor_file" // an image reference leads to a file of the conductor's that is not the node's
 )
 
 // refusal is an answer that is none of what was asked for.

@@ -152,7 +152,7 @@ func TestPinnedVariant(t *testing.T) {
 	}
 	fetch := func(name string) string {
 		t.Helper()
-		target, err := h.imageTarget(origin.URL + name)
+		target, err := h.imageTarget(origin.URL+name, h.files.check("", ""))
 		if err != nil {
 			t.Fatal(err)
 		}

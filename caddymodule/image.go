@@ -51,10 +51,11 @@ func (h *Handler) serveImage(w http.ResponseWriter, r *http.Request, route route
 
 // serveImageAt gives out the image at a location, as imageURL returned it.
 func (h *Handler) serveImageAt(w http.ResponseWriter, r *http.Request, route route, location string) error {
+	check := h.files.check(route.subject, route.label)
 	if h.storage == nil || route.label == ipxe.Kickstart { // a kickstart file holds the agent's token
-		return h.stream(w, r, location, route.label)
+		return h.stream(w, r, location, route.label, check)
 	}
-	target, err := h.imageTarget(location)
+	target, err := h.imageTarget(location, check)
 	if err != nil {
 		return h.refuseReference(w, r, route, err)
 	}

@@ -197,7 +197,7 @@ func (o *overview) target(ref string) (*shared.Cache, *shared.Target, error) {
 		} else {
 			var location string
 			if location, err = h.follow(ref); err == nil {
-				target, err = h.imageTarget(location)
+				target, err = h.imageTarget(location, anywhere)
 			}
 		}
 		if err == nil {

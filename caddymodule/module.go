@@ -124,7 +124,7 @@ type Handler struct {
 
 	// The conductor's own web server ([deploy]http_url). The edge asks it for what the API does not tell: CHAP passwords
 	// of volumes, kickstart files, and images that neither the node nor this configuration names. What has a secret
-	// in it is passed on and never kept.
+	// in it is passed on and never kept. Image references of a node lead there to files of that node only, or of all nodes.
 	ConductorHTTP string `json:"conductor_http,omitempty"`
 
 	// For how many of a hundred scripts the conductor's is fetched, too, and compared in the background: what each of them
@@ -198,6 +198,7 @@ type Handler struct {
 	settings   inventory.Settings
 	origin     *http.Client // images, for what is not kept
 	conductor  string
+	files      conductorFiles
 	shadows    chan struct{} // slots
 	logger     *zap.Logger
 	quiet      *zap.Logger // for what clients can cause

@@ -42,6 +42,11 @@ func (h *Handler) namedOrigins(c *config) []string {
 	for host, registry := range c.registries {
 		named = append(named, registryURL(host, registry))
 	}
+	return append(named, h.namedImages(c)...)
+}
+
+// namedImages are the URLs of the images that the configuration names. Where an image is in a registry, it is that.
+func (h *Handler) namedImages(c *config) []string {
 	refs := slices.Clone(h.prefetchRefs)
 	for images := range maps.Values(c.options.Deploy) {
 		refs = append(refs, images.Kernel, images.Ramdisk)
@@ -49,6 +54,7 @@ func (h *Handler) namedOrigins(c *config) []string {
 	for images := range maps.Values(c.options.Rescue) {
 		refs = append(refs, images.Kernel, images.Ramdisk)
 	}
+	var named []string
 	for _, ref := range refs {
 		location, err := h.follow(ref)
 		if err != nil {
@@ -72,8 +78,13 @@ func registryURL(host string, r origin.Registry) string {
 
 // newOrigins makes the clients by which images and mirrors are fetched.
 func (h *Handler) newOrigins(c *config) error {
+	h.files = h.newConductorFiles(c)
+	var apart []string
+	if c.conductor != "" {
+		apart = []string{c.conductor}
+	}
 	var err error
-	if h.images, err = origin.New(origin.Config{UserAgent: userAgent, Loop: loopWord, Allow: c.allow, Named: h.namedOrigins(c), AnyFirst: true,
+	if h.images, err = origin.New(origin.Config{UserAgent: userAgent, Loop: loopWord, Allow: c.allow, Named: h.namedOrigins(c), Apart: apart, AnyFirst: true,
 		DialTimeout: originDial, TLSTimeout: originDial, HeaderTimeout: originHeader, Line: h.line(),
 		RefuseHTML: true, ProxyFromEnvironment: true, Registries: c.registries}); err != nil {
 		return explainOrigin(err)

@@ -111,7 +111,7 @@ func TestNamedOrigins(t *testing.T) {
 	t.Parallel()
 	for name, configure := range map[string]func(h *Handler, url string){
 		"allow_origins":  func(h *Handler, url string) { h.AllowOrigins = []string{url} },
-		"conductor_http": func(h *Handler, url string) { h.ConductorHTTP = url + "/http_root" },
+		"conductor_http": func(h *Handler, url string) { h.ConductorHTTP = url },
 		"image_map":      func(h *Handler, url string) { h.ImageMap = map[string]string{"file:///": url + "/"} },
 		"deploy_kernel": func(h *Handler, url string) {
 			h.DeployKernel, h.DeployRamdisk = map[string]string{"": url + "/k"}, map[string]string{"": url + "/r"}

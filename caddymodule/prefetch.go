@@ -52,16 +52,7 @@ func (h *Handler) prefetch(ctx context.Context) {
 			h.logger.Warn("the images to prefetch cannot be told; Ironic cannot be asked", zap.Error(err))
 			pause = prefetchRetry
 		}
-		targets := make(map[string]*shared.Target)
-		for _, ref := range wanted {
-			location, err := h.follow(ref)
-			if err != nil {
-				continue // an image that this edge does not serve either
-			}
-			if target, err := h.imageTarget(location); err == nil {
-				targets[target.Key] = target
-			}
-		}
+		targets := h.prefetchTargets(wanted)
 		if err == nil { // else those of nodes that are not known now would be let go
 			h.storage.pin(h, slices.Collect(maps.Keys(targets)))
 		}
@@ -78,16 +69,20 @@ func (h *Handler) prefetch(ctx context.Context) {
 	}
 }
 
-// prefetchWanted returns the references of the images to prefetch.
-func (h *Handler) prefetchWanted(ctx context.Context) ([]string, error) {
-	wanted := make(map[string]struct{})
+// wantedImage is an image to prefetch: a reference and, unless it is the configuration's, the node whose it is. What it may
+// lead to is another matter for each node.
+type wantedImage struct{ ref, node string }
+
+// prefetchWanted returns the images to prefetch.
+func (h *Handler) prefetchWanted(ctx context.Context) (map[wantedImage]struct{}, error) {
+	wanted := make(map[wantedImage]struct{})
 	nodes := false
 	for _, ref := range h.prefetchRefs {
 		if ref == wholeInventory {
 			nodes = true
 			continue
 		}
-		wanted[ref] = struct{}{}
+		wanted[wantedImage{ref: ref}] = struct{}{}
 	}
 	var failed error
 	if nodes {
@@ -95,11 +90,30 @@ func (h *Handler) prefetchWanted(ctx context.Context) ([]string, error) {
 		known, failed = h.siteNodes(ctx)
 		for _, n := range known {
 			for _, ref := range h.nodeImages(n) {
-				wanted[ref] = struct{}{}
+				wanted[wantedImage{ref, n.UUID}] = struct{}{}
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(wanted)), failed
+	return wanted, failed
+}
+
+// prefetchTargets is what images lead to, by key.
+func (h *Handler) prefetchTargets(wanted map[wantedImage]struct{}) map[string]*shared.Target {
+	targets := make(map[string]*shared.Target)
+	led := make(map[string]bool) // references that lead somewhere
+	for image := range wanted {
+		if led[image.ref] {
+			continue
+		}
+		location, err := h.follow(image.ref)
+		if err != nil {
+			continue // an image that this edge does not serve either
+		}
+		if target, err := h.imageTarget(location, h.files.check(image.node, "")); err == nil {
+			targets[target.Key], led[image.ref] = target, true
+		}
+	}
+	return targets
 }
 
 // listNodes returns all nodes that can be used, and as many as there are when Ironic fails.

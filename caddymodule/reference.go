@@ -25,8 +25,8 @@ const imageMaxAge = time.Minute
 var imagePolicy = rules.Policy{MaxAge: imageMaxAge, Stale: defaultStale}
 
 // imageTarget is what an image reference leads to, as follow returned it. Its key is the reference, without what differs
-// for one content: nodes with one reference have one object.
-func (h *Handler) imageTarget(ref string) (*shared.Target, error) {
+// for one content: nodes with one reference have one object. check says where it may lead, as conductorFiles.check does.
+func (h *Handler) imageTarget(ref string, check func(*url.URL) error) (*shared.Target, error) {
 	u, err := url.Parse(ref)
 	if err != nil {
 		return nil, errors.New("is no URL")
@@ -46,6 +46,9 @@ func (h *Handler) imageTarget(ref string) (*shared.Target, error) {
 	}
 	source, err := h.images.Source(ref, nil)
 	if err != nil {
+		return nil, err
+	}
+	if err := source.Bound(check); err != nil {
 		return nil, err
 	}
 	public := *u

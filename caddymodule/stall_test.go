@@ -76,7 +76,7 @@ func TestStalledOrigin(t *testing.T) {
 						t.Errorf("it lasted %s for %d bytes, want %s for %d", lasted, recorder.Body.Len(), tt.want, tt.left)
 					}
 				}()
-				_ = h.stream(tt.client(recorder), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), "http://origin/k", "kernel")
+				_ = h.stream(tt.client(recorder), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), "http://origin/k", "kernel", anywhere)
 			})
 		})
 	}

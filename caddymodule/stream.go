@@ -33,7 +33,7 @@ var (
 
 // stream passes an image through from its origin. Nothing is kept. What arrives short ends the client's connection
 // short, so that no client takes it for whole.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label string) error {
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label string, check func(*url.URL) error) error {
 	ctx, step := startStep(r.Context(), "ironic-edge transfer", trace.SpanKindInternal)
 	defer step.end()
 	ctx, giveUp := context.WithCancel(ctx)
@@ -50,7 +50,17 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, target, label s
 			request.Header[name] = v
 		}
 	}
-	response, err := h.origin.Do(request)
+	client := *h.origin
+	client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		if err := h.origin.CheckRedirect(r, via); err != nil {
+			return err
+		}
+		return check(r.URL)
+	}
+	var response *http.Response
+	if err = check(request.URL); err == nil {
+		response, err = client.Do(request)
+	}
 	if err != nil {
 		if r.Context().Err() != nil {
 			return nil

@@ -70,6 +70,9 @@ func (h *Handler) refuseReference(w http.ResponseWriter, r *http.Request, route 
 	if address := (*origin.AddressError)(nil); errors.As(err, &address) {
 		return h.refuse(w, r, refusedAddress(address))
 	}
+	if file := (*foreignFile)(nil); errors.As(err, &file) {
+		return h.refuse(w, r, refusedFile())
+	}
 	return h.refuse(w, r, refusal{http.StatusBadGateway, reasonReference, "the image's reference " + err.Error()})
 }
 
@@ -90,6 +93,10 @@ func (h *Handler) refuseOrigin(w http.ResponseWriter, r *http.Request, label str
 	if address := (*origin.AddressError)(nil); errors.As(err, &address) {
 		h.logger.Warn("image reference may not be followed", zap.String("label", label), zap.Error(err))
 		return h.refuse(w, r, refusedAddress(address))
+	}
+	if file := (*foreignFile)(nil); errors.As(err, &file) {
+		h.logger.Warn("image reference may not be followed", zap.String("label", label), zap.Error(err))
+		return h.refuse(w, r, refusedFile())
 	}
 	h.logger.Warn("image origin does not deliver", zap.String("label", label), zap.Error(err))
 	status, retry, text := http.StatusServiceUnavailable, time.Duration(0), "the image's origin does not answer"

@@ -69,6 +69,13 @@ func (a address) hostPort() string {
 
 func (a address) String() string { return a.scheme + "://" + a.hostPort() }
 
+// Same reports whether two URLs have one origin: scheme, host and port, however they are spelled.
+func Same(a, b *url.URL) bool {
+	one, err := addressOf(a)
+	other, errOther := addressOf(b)
+	return err == nil && errOther == nil && one == other
+}
+
 // pattern is an entry of the allow list.
 type pattern struct {
 	scheme string // empty: http and https

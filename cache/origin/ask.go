@@ -52,6 +52,11 @@ func (s *Source) ask(ctx context.Context, method string, header, extra http.Head
 		if u, at, err = s.client.location(u, at, a.Header.Get("Location")); err != nil {
 			return nil, err
 		}
+		if s.bound != nil {
+			if err := s.bound(u); err != nil {
+				return nil, err
+			}
+		}
 		// For good: the other host chose where to go next, and must not have our credentials spent there.
 		private = private && at == s.address
 	}

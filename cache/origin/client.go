@@ -14,6 +14,7 @@ type Client struct {
 	cfg       Config
 	allow     []pattern
 	named     map[address]bool
+	apart     []address
 	transport http.RoundTripper
 	guarded   http.RoundTripper // for origins that are not allowed by name; it looks at addresses
 	proxy     func(*http.Request) (*url.URL, error)
@@ -44,6 +45,13 @@ func New(cfg Config) (*Client, error) {
 		if u, err := url.Parse(entry); err == nil {
 			if at, err := addressOf(u); err == nil { // else it cannot be asked, either
 				c.named[at] = true
+			}
+		}
+	}
+	for _, entry := range cfg.Apart {
+		if u, err := url.Parse(entry); err == nil {
+			if at, err := addressOf(u); err == nil {
+				c.apart = append(c.apart, at)
 			}
 		}
 	}
@@ -86,7 +94,7 @@ func New(cfg Config) (*Client, error) {
 	transport.Protocols.SetHTTP1(true)
 	guarded := transport.Clone()
 	guarded.Proxy = nil // see via
-	guarded.DialContext = (&net.Dialer{Timeout: cfg.DialTimeout, Control: checkDial}).DialContext
+	guarded.DialContext = (&net.Dialer{Timeout: cfg.DialTimeout, ControlContext: c.checkDial}).DialContext
 	c.transport, c.guarded, c.proxy = transport, guarded, proxy
 	c.closeIdle = func() {
 		transport.CloseIdleConnections()

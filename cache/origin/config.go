@@ -34,6 +34,9 @@ type Config struct {
 	// Named names must not be at a loopback, link-local, multicast or unspecified address, nor at one of this machine: see
 	// AddressError.
 	AnyFirst bool
+	// Apart are URLs of servers that Allow or Named names and whose files the caller tells apart by path (see Source.Bound).
+	// With AnyFirst, another name that leads to the address and port of one is refused as an *AddressError.
+	Apart []string
 	// ProxyFromEnvironment goes through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name. Default: no proxy.
 	ProxyFromEnvironment bool
 	// DialTimeout, TLSTimeout and HeaderTimeout bound connecting, the handshake, and the wait for an answer's header.

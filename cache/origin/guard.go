@@ -3,10 +3,12 @@
 package origin
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"syscall"
 
 	"github.com/ironic-edge/ironic-edge/cache"
@@ -35,14 +37,19 @@ var (
 	nat64       = netip.MustParsePrefix("64:ff9b::/96") // an IPv4 address is in its last four bytes (RFC 6052)
 )
 
-// special says what is special about an address, by itself. Empty: nothing. Private networks are where images are.
-func special(a netip.Addr) string {
+// machine is an address in the one spelling that leads to its machine: without what wraps an IPv4 address.
+func machine(a netip.Addr) netip.Addr {
 	a = a.WithZone("").Unmap()
 	if nat64.Contains(a) {
 		b := a.As16()
 		a = netip.AddrFrom4([4]byte(b[12:]))
 	}
-	switch {
+	return a
+}
+
+// special says what is special about an address, by itself. Empty: nothing. Private networks are where images are.
+func special(a netip.Addr) string {
+	switch a = machine(a); {
 	case a.IsLoopback():
 		return "a loopback address"
 	case a.IsUnspecified(), thisNetwork.Contains(a):
@@ -65,8 +72,8 @@ func checkLiteral(at address) error {
 	return nil
 }
 
-// checkDial is a net.Dialer's Control. It sees the address that is connected to, whatever a name meant a moment before.
-func checkDial(_, dialed string, _ syscall.RawConn) error {
+// checkDial is a net.Dialer's ControlContext. It sees the address that is connected to, whatever a name meant a moment before.
+func (c *Client) checkDial(ctx context.Context, _, dialed string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(dialed)
 	if err != nil {
 		return err
@@ -75,11 +82,34 @@ func checkDial(_, dialed string, _ syscall.RawConn) error {
 	if err != nil {
 		return fmt.Errorf("which addresses are this machine's: %w", err)
 	}
-	return checkAddress(to.Addr(), own)
+	if err := checkAddress(to.Addr(), own); err != nil {
+		return err
+	}
+	return c.checkApart(ctx, to)
+}
+
+// checkApart refuses a connection to a server that is to be asked by its own name only. Where that name cannot be looked up
+// nobody knows, and the next time may tell.
+func (c *Client) checkApart(ctx context.Context, to netip.AddrPort) error {
+	for _, at := range c.apart {
+		if at.port != strconv.Itoa(int(to.Port())) {
+			continue
+		}
+		addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", at.host)
+		if err != nil {
+			return fmt.Errorf("which addresses are %s's: %w", at.host, err)
+		}
+		for _, a := range addresses {
+			if machine(a) == machine(to.Addr()) {
+				return &AddressError{to.Addr(), "a server of the configuration's under another name"}
+			}
+		}
+	}
+	return nil
 }
 
 func checkAddress(a netip.Addr, own []net.Addr) error {
-	a = a.WithZone("").Unmap()
+	a = machine(a)
 	if why := special(a); why != "" {
 		return &AddressError{a, why}
 	}

@@ -3,6 +3,7 @@
 package origin
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -27,7 +28,8 @@ func TestCheckAddress(t *testing.T) {
 		"fe80::1": "link-local", "fe80::1%eth0": "link-local", "224.0.0.1": "many machines", "239.1.2.3": "many machines",
 		"ff02::1": "many machines", "255.255.255.255": "many machines",
 		"10.17.0.5": "this machine", "::ffff:10.17.0.5": "this machine", "fd17::5": "this machine", "fd17::5%eth0": "this machine",
-		"10.17.0.6": "", "10.0.0.1": "", "172.16.0.1": "", "192.168.1.1": "", "100.64.0.1": "", "fd17::6": "",
+		"64:ff9b::a11:5": "this machine",
+		"10.17.0.6":      "", "10.0.0.1": "", "172.16.0.1": "", "192.168.1.1": "", "100.64.0.1": "", "fd17::6": "",
 		"192.0.2.1": "", "2001:db8::1": "", "64:ff9b::c000:201": "",
 	} {
 		err := checkAddress(netip.MustParseAddr(a), own)
@@ -35,6 +37,37 @@ func TestCheckAddress(t *testing.T) {
 		if errors.As(err, &refused) != (want != "") || want != "" && !strings.Contains(refused.Why, want) {
 			t.Errorf("%s: %v, want %q", a, err, want)
 		}
+	}
+}
+
+// TestApart dials a server that has files of many owners, whose name in the configuration is what they are told apart by.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, func(cfg *Config) {
+		cfg.AnyFirst = true
+		cfg.Apart = []string{"http://192.0.2.7:8088/http_root", "https://[2001:db8::7]"}
+	})
+	for dialed, want := range map[string]bool{
+		"192.0.2.7:8088":           true,
+		"[::ffff:192.0.2.7]:8088":  true,
+		"[64:ff9b::c000:207]:8088": true,
+		"[2001:db8::7]:443":        true,
+		"192.0.2.7:8089":           false,
+		"192.0.2.8:8088":           false,
+		"[2001:db8::7]:8088":       false,
+	} {
+		err := c.checkDial(t.Context(), "tcp", dialed, nil)
+		var refused *AddressError
+		if errors.As(err, &refused) != want || (err != nil) != want {
+			t.Errorf("%s: %v, want it refused: %t", dialed, err, want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c = newClient(t, func(cfg *Config) { cfg.Apart = []string{"http://conductor.invalid"} })
+	var refused *AddressError
+	if err := c.checkDial(ctx, "tcp", "192.0.2.7:80", nil); err == nil || errors.As(err, &refused) {
+		t.Errorf("with a name that cannot be looked up: %v, want an error that may pass", err)
 	}
 }
 

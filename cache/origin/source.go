@@ -20,9 +20,10 @@ type Source struct {
 	client  *Client
 	url     *url.URL // without user and fragment
 	address address
-	header  http.Header // for that address only
-	page    bool        // the URL is that of a web page
-	named   bool        // the configuration's, wherever it leads
+	header  http.Header          // for that address only
+	page    bool                 // the URL is that of a web page
+	named   bool                 // the configuration's, wherever it leads
+	bound   func(*url.URL) error // nil: none
 }
 
 var _ cache.Origin = (*Source)(nil)
@@ -61,6 +62,13 @@ func (c *Client) Named(rawURL string, header http.Header) (*Source, error) {
 	s := c.source(u, at, header)
 	s.named = true
 	return s, nil
+}
+
+// Bound has check look at the source's URL now, and at each that it redirects to before that is asked. Its error ends a
+// question. It is for before the source is used.
+func (s *Source) Bound(check func(*url.URL) error) error {
+	s.bound = check
+	return check(s.url)
 }
 
 func locate(rawURL string) (*url.URL, address, error) {

@@ -55,6 +55,7 @@ var reasons = map[string]words{
 	"too_long":       {classRefused, "a line of the script would be longer than firmware can take", "Shorten kernel_append_params or the image's URL."},
 	"reference":      {classRefused, "the image's reference leads nowhere from here", "Give image_map or conductor_http."},
 	"address":        {classRefused, "the image's reference leads to the edge's own machine, or to an address that only the configuration may name", "See who set the reference; if it is meant, name its origin in allow_origins."},
+	"conductor_file": {classRefused, "the image's reference leads to a file of the conductor's that is not this node's", "See who set the reference; if the file is for all nodes, name its directory on the right side of an image_map."},
 	"origin":         {classRefused, "the image's origin does not deliver it", "Look at the server that the image comes from, and at the line to it."},
 	"driver":         {classRefused, "the request names a driver that is not the node's", "Mend the DHCP option."},
 	"mac":            {classRefused, "the request names no MAC", "Mend the DHCP option or the firmware's script."},
