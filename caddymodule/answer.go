@@ -39,6 +39,7 @@ const (
 	reasonBadAnswer    = "ironic_answer"      // Ironic's answer cannot be used
 	reasonReference    = "reference"          // an image reference that this edge cannot follow
 	reasonStale        = "stale"              // Ironic does not answer; this is what it said before
+	reasonAbsent       = "no_node_stale"      // Ironic does not answer; it knew no such port before
 	reasonStarting     = "starting"           // the store is not open yet
 	reasonBusy         = "busy"               // as many transfers as max_transfers allows are under way
 	reasonType         = "content_type"       // a body that is not JSON

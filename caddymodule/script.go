@@ -35,6 +35,10 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	asked.Cache = entry.Status.Label()
 	stale := err != nil && entry.Usable && outage(err)
 	if err != nil && !stale {
+		if age, absent := h.wasAbsent(key, entry, err); absent {
+			asked.Cache = cache.Stale.Label()
+			return h.refuseAbsent(w, r, key, age)
+		}
 		return h.refuseLookup(w, r, key, entry.Status, err)
 	}
 	known := entry.Value
@@ -137,6 +141,9 @@ func (h *Handler) node(ctx context.Context, key string, terms *lookup.Terms[*kno
 	client := clientOf(ctx) // the work must not look into the request, which goes on beside it
 	entry, err := h.site.nodes.Get(ctx, key, h.site.feed.terms(h, terms), func(ctx context.Context, key string) (*knownNode, error) { return h.load(ctx, key, client) })
 	h.metrics.lookup(entry.Status)
+	if errors.Is(err, lookup.ErrSlow) {
+		h.site.gate.suspect()
+	}
 	return entry, err
 }
 

@@ -18,9 +18,11 @@ type words struct {
 	next  string
 }
 
-// ReasonNoNode is the code of a MAC that no node has, ReasonGone that of a client that did not wait for its answer.
+// ReasonNoNode is the code of a MAC that no node has, ReasonAbsent that of one that none had when Ironic last told, ReasonGone
+// that of a client that did not wait for its answer.
 const (
 	ReasonNoNode = "no_node"
+	ReasonAbsent = "no_node_stale"
 	ReasonGone   = "client_gone"
 )
 
@@ -37,6 +39,7 @@ var reasons = map[string]words{
 	ReasonGone:           {classWait, "the machine did not wait for the answer", "See how long Ironic takes (ironic_edge_ironic_call_duration_seconds), and whether the network loses packets."},
 
 	// Ironic has nothing for the node.
+	ReasonAbsent:       {classNothing, "Ironic does not answer, and knew no node with it when it last did", "If the node was enrolled since, boot it again when Ironic is back; look at Ironic and at the line to it."},
 	ReasonNoNode:       {classNothing, "Ironic knows no node with it", "Enroll the node, or mend the address of its port; if it is so for all nodes, see which role the edge's account has."},
 	"state":            {classNothing, "there is nothing to boot in its provision state", "If it should boot, start what it is to boot for in Ironic (inspect, provide, deploy); else switch it off or mend its boot order."},
 	"boot_interface":   {classNothing, "its boot interface does not use iPXE", "Set the node's boot_interface to ipxe, or mend its boot order."},

@@ -280,7 +280,10 @@ func (inv *Inventory) full(ctx context.Context) error {
 	if err == nil {
 		inv.mu.Lock()
 		inv.takeLocked(l, asked, began)
-		inv.complete, inv.changed = asked, true
+		inv.complete, inv.listed, inv.changed = asked, asked, true
+		if read.Cut {
+			inv.listed = time.Time{}
+		}
 		inv.tellLocked()
 		inv.mu.Unlock()
 	}
