@@ -3,6 +3,8 @@
 package caddymodule
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -81,5 +83,36 @@ func TestSecondNICDuringAnOutage(t *testing.T) {
 		if s := trace.String(); !strings.Contains(s, "52-54-00-17-00-06") || !strings.Contains(s, "0x80") {
 			t.Errorf("the machine does not boot its disk:\n%s", s)
 		}
+	})
+}
+
+// TestAbsentAfterARestart has the snapshot tell that there were no other nodes, and how long ago that was.
+func TestAbsentAfterARestart(t *testing.T) {
+	inRack(t, sitePart{file: filepath.Join(t.TempDir(), "site.json")}, func(t *testing.T, r *rack) {
+		began := time.Now().Add(-time.Second)
+		later(time.Minute) // the first reading was of all nodes, and those since then of what changed
+		absent := func(address string, want bool) {
+			t.Helper()
+			age, absent := r.h.roster.Absent(address)
+			if absent != want || want && (age < time.Since(began)-time.Second || age > time.Since(began)) {
+				t.Errorf("%s: absent %v, known %v ago; want %v, %v", address, absent, age, want, time.Since(began))
+			}
+		}
+		for range 3 {
+			absent("52:54:00:17:00:ff", true)
+			absent("52:54:00:17:00:06", false)
+			absent("52:54:00:17:00:09", false) // boots from a volume: the snapshot has no more than that it is there
+			r.kill(t)
+			r.line.cut.Store(true)
+			later(time.Hour)
+			r.start(t)
+			later(2 * time.Second)
+		}
+		r.kill(t)
+		if err := os.Remove(r.part.file); err != nil {
+			t.Fatal(err)
+		}
+		r.start(t)
+		absent("52:54:00:17:00:ff", false)
 	})
 }

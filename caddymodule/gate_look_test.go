@@ -97,3 +97,17 @@ func TestGateLearns(t *testing.T) {
 		}
 	})
 }
+
+// TestGateHasOneLook has Ironic go down by questions while it is being looked at.
+func TestGateHasOneLook(t *testing.T) {
+	inGate(t, func(t *testing.T, g *testedGate) {
+		g.takes = 10 * firstPause
+		g.suspect()
+		synctest.Wait()
+		g.goDown(t)
+		pass(g.takes / 2)
+		if looks, _ := g.noted(); len(looks) != 2 {
+			t.Errorf("%d looks, want the one for which nothing is waited any more, and the first of the outage", len(looks))
+		}
+	})
+}

@@ -130,9 +130,9 @@ func inRack(t *testing.T, part sitePart, test func(t *testing.T, r *rack)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRack(t, part, ironictest.DemoFleet("http://images.test")...)
 		r.start(t)
+		defer r.stop(t)
 		synctest.Wait()
 		test(t, r)
-		r.stop(t)
 	})
 }
 
@@ -366,34 +366,6 @@ func TestSiteInsistenceIsBounded(t *testing.T) {
 		// Eight look-ups in five seconds, and a reading each second, with three attempts each.
 		if n := r.line.calls.Load() - before; n > 3*(8*3+10) {
 			t.Errorf("%d calls in ten seconds", n)
-		}
-	})
-}
-
-// TestSiteReadingsAndTheGate has an outage that only readings notice: nobody is asked for machines then but what each
-// interval reads, and the first reading that succeeds ends it.
-func TestSiteReadingsAndTheGate(t *testing.T) {
-	inRack(t, sitePart{interval: shortestInterval}, func(t *testing.T, r *rack) {
-		r.line.cut.Store(true)
-		later(10 * shortestInterval)
-		if r.h.site.gate.down() == nil {
-			t.Fatal("Ironic is not taken for down after ten readings that failed")
-		}
-		before := r.line.calls.Load()
-		for end := time.Now().Add(time.Minute); time.Now().Before(end); later(100 * time.Millisecond) {
-			if e, err := r.ask(t.Context(), demoMAC(7)); err == nil || e.Usable {
-				t.Fatalf("%+v, %v", e, err)
-			}
-		}
-		// A reading at each interval and no more looks than in a minute of pauses that have grown, of three attempts each.
-		if n := r.line.calls.Load() - before; n > 3*(14+6) {
-			t.Errorf("%d calls in a minute", n)
-		}
-		r.line.cut.Store(false)
-		for read := r.h.site.gate; read.down() != nil; later(time.Second / 10) {
-			if _, _, age := r.h.roster.Size(); age < time.Second {
-				t.Fatal("a reading succeeded, and Ironic is still taken for down")
-			}
 		}
 	})
 }

@@ -85,7 +85,7 @@ type Inventory struct {
 	newest   time.Time         // the last change that was seen, by Ironic's clock
 	changed  bool              // since it was written down
 	next     *round            // the full reading that has yet to begin; nil: nobody waits for one
-	failed   error             // of the last full reading
+	failed   error             // of the last reading
 	failedAt time.Time         // when it ended
 	running  bool
 	refresh  map[string]bool // nodes to ask for, by UUID
