@@ -48,7 +48,7 @@ func TestSiteOutageIsKnown(t *testing.T) {
 			}
 			atOnce(t, r, "a reading has just failed", demoMAC(9))
 		})
-	})	// Who comes while a reading is under way waits for the next one. Nobody is to wait on when the first one fails.
+	}) // Who comes while a reading is under way waits for the next one. Nobody is to wait on when the first one fails.
 	meanwhile := func(t *testing.T, r *rack) {
 		t.Helper()
 		start := time.Now()

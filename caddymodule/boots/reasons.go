@@ -32,6 +32,7 @@ var reasons = map[string]words{
 	"ironic_unavailable": {classWait, "Ironic cannot be asked", "Look at Ironic, at the line to it and at the edge's credentials; the machine asks again by itself."},
 	"stale":              {classWait, "Ironic does not answer, and what it said before is used", "Look at Ironic and at the line to it."},
 	"ironic_slow":        {classWait, "Ironic has not answered in time", "Look at Ironic's load and at the line to it; the machine asks again by itself."},
+	"conductor_slow":     {classWait, "the conductor's web server has not given the node's script in time", "Look at the conductor's web server and at the line to it; the machine asks again by itself."},
 	"ironic_queue":       {classWait, "as many questions wait for Ironic as may", "Wait; if it lasts, look at Ironic's load."},
 	"client_rate":        {classWait, "its address asks for more unknown nodes than client_rate allows", "See who asks from that address; raise client_rate if many machines share it."},
 	"starting":           {classWait, "the edge has just started and opens its store", "Wait; the machine asks again by itself."},
