@@ -86,7 +86,7 @@ func (h *Handler) lookUp(w http.ResponseWriter, r *http.Request, key string, e *
 	finished := false
 	defer func() {
 		if !finished { // a panic: nobody is to wait for ever
-			h.site.lookups.finish(key, e, nil, 0)
+			h.site.lookups.finish(key, e, nil, 0, 0)
 		}
 	}()
 	err := h.relay(answer, r.WithContext(ctx), wayLookup, next)
@@ -101,7 +101,7 @@ func (h *Handler) lookUp(w http.ResponseWriter, r *http.Request, key string, e *
 	if !gone {
 		left--
 	}
-	h.site.lookups.finish(key, e, kept, left)
+	h.site.lookups.finish(key, e, kept, left, keepAnswer)
 	finished = true
 	if gone {
 		return nil

@@ -36,9 +36,11 @@ const (
 	reasonSlow         = "ironic_slow"        // Ironic has not answered within answer_deadline
 	reasonQueue        = "ironic_queue"       // too many questions wait for Ironic already
 	reasonClientRate   = "client_rate"        // the client asks for too many nodes that are not known here
+	reasonConductor    = "conductor_slow"     // the conductor has not given a node's script within answer_deadline
 	reasonBadAnswer    = "ironic_answer"      // Ironic's answer cannot be used
 	reasonReference    = "reference"          // an image reference that this edge cannot follow
 	reasonStale        = "stale"              // Ironic does not answer; this is what it said before
+	reasonAbsent       = "no_node_stale"      // Ironic does not answer; it knew no such port before
 	reasonStarting     = "starting"           // the store is not open yet
 	reasonBusy         = "busy"               // as many transfers as max_transfers allows are under way
 	reasonType         = "content_type"       // a body that is not JSON
@@ -68,6 +70,7 @@ type refusal struct {
 var pauses = map[string]struct{ least, spread int }{
 	reasonUnavailable: {3, 5},
 	reasonSlow:        {1, 3},
+	reasonConductor:   {1, 3},
 	reasonQueue:       {5, 10},
 	reasonClientRate:  {5, 10},
 	reasonStarting:    {1, 1},

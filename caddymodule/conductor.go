@@ -3,104 +3,137 @@
 package caddymodule
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
-	"net/url"
-	"regexp"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/ironic-edge/ironic-edge/cache"
-	"github.com/ironic-edge/ironic-edge/cache/origin"
+	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/ipxe"
+	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
-// conductorFiles are the files of the conductor's web server that images may be. It has those of all nodes side by side,
-// kickstart files with an agent's token and scripts with passwords among them, and asks nobody who he is: a node's reference
-// must not lead to another node's.
-type conductorFiles struct {
-	base  *url.URL   // nil: no conductor is known
-	meant []*url.URL // what the configuration leads to itself; where the path ends with a slash, all that is below
+// conductorScripts are the scripts of the conductor that machines' requests ask for.
+type conductorScripts struct {
+	exchanges
+	underWay atomic.Int64
 }
 
-// The directories of the conductor's web server, [deploy]http_root.
-const (
-	conductorInstances = "agent_images" // [deploy]http_image_subdir: a node's instance image under the node's UUID
-	conductorImages    = "images"       // where Metal3 has what is for all nodes
+// maxConductorScripts bounds those that are asked for at once. They go on when nobody waits any more.
+const maxConductorScripts = 64
+
+var (
+	errConductorSlow = &ironic.Error{Kind: ironic.ErrUnavailable, Op: "read the conductor's script", Reason: "conductor_slow",
+		Err: errors.New("it has not come within answer_deadline")}
+	errConductorBusy = &ironic.Error{Kind: ironic.ErrUnavailable, Op: "read the conductor's script", Reason: "conductor_busy",
+		Err: errors.New("too many are being read")}
 )
 
-// The files of a node's own directory that hold secrets. No image is one of them.
-const conductorScript = "config"
-
-func (h *Handler) newConductorFiles(c *config) conductorFiles {
-	base, err := url.Parse(c.conductor)
-	if err != nil || c.conductor == "" {
-		return conductorFiles{}
+// conductorSecrets reads the credentials out of the script that the conductor wrote for the node.
+func (h *Handler) conductorSecrets(r *http.Request, node *ipxe.Node, until time.Time) (*ipxe.Secrets, error) {
+	text, err := h.awaitConductor(r, node.UUID, until)
+	defer clear(text)
+	if err != nil {
+		return nil, err
 	}
-	f := conductorFiles{base: base}
-	for _, to := range h.imageMap {
-		below := strings.TrimSuffix(to, "/") + "/"
-		if u, err := url.Parse(below); err == nil && strings.HasPrefix(u.Path, base.Path+"/") && u.Path != base.Path+"/" {
-			f.meant = append(f.meant, u) // one that leads to all of the conductor's files says nothing of any
-		}
-	}
-	for _, location := range h.namedImages(c) {
-		if u, err := url.Parse(location); err == nil && !strings.HasSuffix(u.Path, "/") {
-			f.meant = append(f.meant, u)
-		}
-	}
-	return f
+	return ipxe.ReadSecrets(text), nil
 }
 
-// check returns what reports whether an image of a node may be at a URL. The error is a *foreignFile.
-func (f conductorFiles) check(node, label string) func(*url.URL) error {
-	return func(u *url.URL) error {
-		if f.base == nil || !origin.Same(f.base, u) || plainPath(u) && f.may(u, strings.ToLower(node), label) {
-			return nil
+// awaitConductor is conductorScript for a machine, which does not wait longer than until a time. Then it is told to come back. The
+// script, which may hold passwords, is given to the same machine's same request: once, while it may come back for it, from memory,
+// which is overwritten then.
+func (h *Handler) awaitConductor(r *http.Request, uuid string, until time.Time) ([]byte, error) {
+	scripts := &h.site.conductor
+	key := strings.Join([]string{clientHost(r), r.URL.RequestURI(), h.conductor, uuid}, "\x00")
+	ctx, cancel := context.WithDeadline(r.Context(), until)
+	defer cancel()
+	for {
+		e, first := scripts.join(key)
+		var failed error // is set before e.done
+		if first {
+			if scripts.underWay.Add(1) > maxConductorScripts {
+				scripts.underWay.Add(-1)
+				scripts.finish(key, e, nil, 0, 0)
+				return nil, errConductorBusy
+			}
+			h.requests.Add(1) // what it uses stays until it has ended
+			go func() {       // ends with the time that a call may take
+				defer h.requestEnds()
+				defer scripts.underWay.Add(-1)
+				var answer *heldAnswer
+				var text []byte
+				if text, failed = h.conductorScript(context.WithoutCancel(r.Context()), uuid); failed == nil {
+					answer = &heldAnswer{body: text}
+				}
+				scripts.finish(key, e, answer, 1, lateLife)
+				clear(text)
+			}()
 		}
-		return &foreignFile{u.Path}
+		select {
+		case <-e.done:
+		case <-ctx.Done():
+			return nil, errConductorSlow
+		}
+		if answer, ok := scripts.take(key, e); ok {
+			return answer.body, nil
+		}
+		if failed != nil {
+			return nil, failed
+		}
 	}
 }
 
-// anywhere is a check for what the operator asks for in person.
-func anywhere(*url.URL) error { return nil }
-
-func (f conductorFiles) may(u *url.URL, node, label string) bool {
-	for _, m := range f.meant {
-		if origin.Same(m, u) && (m.Path == u.Path || strings.HasSuffix(m.Path, "/") && strings.HasPrefix(u.Path, m.Path)) {
-			return true
-		}
+// conductorScript reads the script that the conductor wrote for a node. Nil without an error: it has none.
+func (h *Handler) conductorScript(ctx context.Context, uuid string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	failed := func(err error) error {
+		return &ironic.Error{Kind: ironic.ErrUnavailable, Op: "read the conductor's script of node " + uuid, Reason: "conductor", Err: err}
 	}
-	name, ok := strings.CutPrefix(u.Path, f.base.Path+"/")
-	if !ok {
-		return false
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.conductor+"/"+uuid+"/config", nil)
+	if err != nil {
+		return nil, failed(err)
 	}
-	switch directory, file, below := strings.Cut(name, "/"); {
-	case !below: // Bifrost has its agent there, and Ironic virtual media of nodes, which their names tell
-		return !anyUUID.MatchString(strings.ReplaceAll(strings.ToLower(name), node, ""))
-	case directory == node:
-		return label == ipxe.Kickstart || file != conductorScript && file != ipxe.Kickstart
-	case directory == conductorInstances:
-		return file == node || strings.HasPrefix(file, node+".")
+	response, err := h.origin.Do(request)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound:
+		return nil, nil
 	default:
-		return directory == conductorImages
+		return nil, failed(fmt.Errorf("status %d", response.StatusCode))
 	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return nil, failed(err)
+	}
+	return text, nil
 }
 
-var anyUUID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
-
-// foreignFile says that an image's reference leads to a file of the conductor's that is not for the image's node. It is a
-// *cache.OriginError, too.
-type foreignFile struct{ path string }
-
-func (e *foreignFile) Error() string {
-	return "leads to " + e.path + " at the conductor, which is not the node's"
-}
-
-// Unwrap returns the error as that of an origin's answer: it will be the same the next time.
-func (e *foreignFile) Unwrap() error {
-	return &cache.OriginError{Status: http.StatusBadGateway, Reason: "a file of the conductor's that is not the node's"}
-}
-
-func refusedFile() refusal {
-	return refusal{http.StatusBadGateway, reasonConductorFile,
-		"the image's reference leads to a file of the conductor's that is not this node's; if it is for all nodes, name its directory in image_map"}
+// serveConductor gives a node the conductor's own script, as it is.
+func (h *Handler) serveConductor(w http.ResponseWriter, r *http.Request, key string, node *ipxe.Node, status cache.Status, until time.Time) error {
+	text, err := h.awaitConductor(r, node.UUID, until)
+	defer clear(text)
+	switch {
+	case err != nil:
+		return h.refuseNode(w, r, node, err)
+	case text == nil:
+		return h.refuse(w, r, refusal{http.StatusNotFound, string(ipxe.ReasonState), "the conductor has no script for the node"})
+	}
+	// Where we have no script, this one may be the agent's all the same.
+	if script, err := ipxe.Select(node, h.boot(r), &h.options); err != nil || script.Kind == ipxe.KindDeploy {
+		if held, err := h.agentBoots(w, r, key, node, status); held {
+			return err
+		}
+	}
+	h.metrics.script(boots.KindConductor, ipxe.ReasonState, status).Inc()
+	return h.writeScript(w, r, text)
 }

@@ -9,16 +9,17 @@ import (
 	"time"
 )
 
-// exchanges are the lookups under way and those answered lately. Ironic gives an agent's token away once; where the answer
-// does not reach the agent, the agent cannot go on. So a call goes on when its client is gone, and whoever asks the same
-// again from the same address gets that answer, once. It is in memory only. The zero value is ready.
+// exchanges are calls under way and those answered lately whose answers hold secrets: lookups, and the conductor's scripts. Ironic
+// gives an agent's token away once; where the answer does not reach the agent, the agent cannot go on. So a call goes on when its
+// client is gone, and whoever asks the same again from the same address gets that answer, once. It is in memory only. The zero
+// value is ready.
 type exchanges struct {
 	mu    sync.Mutex
 	byKey map[string]*exchange
 	bytes int // of the answers that are kept
 }
 
-// exchange is one call of Ironic. The fields below done are guarded by exchanges.mu.
+// exchange is one call. The fields below done are guarded by exchanges.mu.
 type exchange struct {
 	done   chan struct{} // closed when it has been answered, or was in vain
 	answer *heldAnswer   // nil: none, or none any more
@@ -27,7 +28,7 @@ type exchange struct {
 }
 
 const (
-	// keepAnswer is for how long an answer can be had again. The agent gives up a call after 30 s and asks again within
+	// keepAnswer is for how long a lookup's answer can be had again. The agent gives up a call after 30 s and asks again within
 	// a minute (ironic_python_agent/ironic_api_client.py: lookup_node).
 	keepAnswer = time.Minute
 	// exchangeTime is for how long Ironic's answer is waited for, whether or not the client waits. Ironic's own limit
@@ -54,8 +55,8 @@ func (x *exchanges) join(key string) (e *exchange, first bool) {
 	return e, true
 }
 
-// finish ends an exchange. The answer, unless it is nil, can then be had as often as left says. It is copied.
-func (x *exchanges) finish(key string, e *exchange, answer *heldAnswer, left int) {
+// finish ends an exchange. The answer, unless it is nil, can then be had as often as left says, for as long as keep. It is copied.
+func (x *exchanges) finish(key string, e *exchange, answer *heldAnswer, left int, keep time.Duration) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	defer close(e.done)
@@ -65,7 +66,7 @@ func (x *exchanges) finish(key string, e *exchange, answer *heldAnswer, left int
 	}
 	e.answer, e.left = answer.clone(), left
 	x.bytes += len(answer.body)
-	e.timer = time.AfterFunc(keepAnswer, func() {
+	e.timer = time.AfterFunc(keep, func() {
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.dropLocked(key, e)

@@ -23,7 +23,7 @@ func TestExchangeKeepsForAMinute(t *testing.T) {
 			t.Fatal("two do the same lookup")
 		}
 		own := answerOf("token")
-		x.finish("a", e, own, 2)
+		x.finish("a", e, own, 2, keepAnswer)
 		own.clear()
 		kept := e.answer.body
 		time.Sleep(keepAnswer - 1)
@@ -38,7 +38,7 @@ func TestExchangeKeepsForAMinute(t *testing.T) {
 		}
 
 		e, _ = x.join("b")
-		x.finish("b", e, answerOf("token"), 1)
+		x.finish("b", e, answerOf("token"), 1, keepAnswer)
 		kept = e.answer.body
 		if _, ok := x.take("b", e); !ok || !bytes.Equal(kept, make([]byte, 5)) || x.bytes != 0 {
 			t.Errorf("after the last time: %v, %q, %d bytes", ok, kept, x.bytes)
@@ -48,14 +48,14 @@ func TestExchangeKeepsForAMinute(t *testing.T) {
 		}
 
 		e, _ = x.join("c")
-		x.finish("c", e, nil, 1)
+		x.finish("c", e, nil, 1, keepAnswer)
 		<-e.done
 		if _, ok := x.take("c", e); ok {
 			t.Error("a call in vain has an answer")
 		}
 
 		e, _ = x.join("d")
-		x.finish("d", e, answerOf("token"), 2)
+		x.finish("d", e, answerOf("token"), 2, keepAnswer)
 		kept = e.answer.body
 		x.close()
 		if !bytes.Equal(kept, make([]byte, 5)) || x.bytes != 0 {
@@ -71,7 +71,7 @@ func TestExchangesAreBounded(t *testing.T) {
 	for i := range 2 * maxKept / maxHeld {
 		key := string(rune('a' + i))
 		e, _ := x.join(key)
-		x.finish(key, e, large, 2)
+		x.finish(key, e, large, 2, keepAnswer)
 	}
 	if x.bytes > maxKept || len(x.byKey) != maxKept/maxHeld {
 		t.Errorf("%d bytes of %d answers", x.bytes, len(x.byKey))

@@ -27,11 +27,16 @@ const (
 	// The pauses between two looks at an Ironic that is down: the first one doubles up to the longest.
 	firstPause   = time.Second
 	longestPause = 30 * time.Second
+	// calmAfterAnswer and calmAfterLook are for how long an answer to somebody, or to a look, shows that Ironic is there, however
+	// long others wait.
+	calmAfterAnswer = time.Second
+	calmAfterLook   = 5 * time.Second
 )
 
 // gate is what all questions for nodes go through on their way to one Ironic. It bounds how many are asked at once and how
 // many wait, and while Ironic is down it says so at once, so that nobody waits: one look at a time finds out whether Ironic
-// is back. Then the questions grow from a few at once to as many as are allowed.
+// is back. Then the questions grow from a few at once to as many as are allowed. It is taken for down when several questions in
+// a row have failed, or when a look fails that somebody's waiting in vain, or a failed reading of the inventory, gave rise to.
 //
 // The libraries of this kind (sony/gobreaker) have neither a backoff nor a slow start, nor a queue; what they would leave to
 // write is this.
@@ -45,6 +50,9 @@ type gate struct {
 	waiting  list.List          // of chan error: nil is a turn, which the sender has counted in underWay
 	failures int                // in a row
 	last     string             // whose failure was the last one
+	answers  int                // to questions
+	calm     time.Time          // until when nothing has it looked whether Ironic is there
+	unlook   context.CancelFunc // ends the look that somebody's waiting gave rise to; nil: there is none
 	pauses   int                // since the last answer to a question
 	look     time.Time          // when the next look is, while it is down
 	back     context.CancelFunc // ends the watch; nil: Ironic is not down
@@ -65,6 +73,9 @@ type ironicChange struct {
 	err    error         // why it is taken for down
 	look   time.Duration // until the first look whether it is back
 }
+
+// reasonDown is the reason of the error while Ironic is taken for down.
+const reasonDown = "down"
 
 // errFull is the answer when too many wait already.
 var errFull = &ironic.Error{Kind: ironic.ErrUnavailable, Op: "ask Ironic", Reason: "queue_full", Err: errors.New("too many questions wait already")}
@@ -150,7 +161,7 @@ func (g *gate) down() error {
 
 // downLocked is the error while Ironic is down. It says when it is worth to come back.
 func (g *gate) downLocked() error {
-	return &ironic.Error{Kind: ironic.ErrUnavailable, Op: "ask Ironic", Reason: "down", RetryAfter: max(time.Until(g.look), firstPause),
+	return &ironic.Error{Kind: ironic.ErrUnavailable, Op: "ask Ironic", Reason: reasonDown, RetryAfter: max(time.Until(g.look), firstPause),
 		Err: errors.New("it was not there for those who asked before")}
 }
 
@@ -174,9 +185,56 @@ func (g *gate) leave(name string, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.underWay--
+	g.learnLocked(name, err)
+}
+
+// learn takes in how something went that Ironic was asked without a turn: what the inventory asks, one call after the other,
+// which must not wait behind machines. An answer is as good as one to a question, and so opens the gate. A failure has it
+// looked at once: the next one may be an interval away.
+func (g *gate) learn(name string, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.learnLocked(name, err); errors.Is(err, ironic.ErrUnavailable) {
+		g.suspectLocked()
+	}
+}
+
+// suspect is for when somebody has waited in vain. It has it looked whether Ironic is there at all: a silence is noticed so when one
+// call has run out of time, and not when five have, for which it may take as many machines.
+func (g *gate) suspect() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.suspectLocked()
+}
+
+func (g *gate) suspectLocked() {
+	if g.unlook != nil || g.back != nil || g.closed || time.Now().Before(g.calm) {
+		return
+	}
+	ctx, cancel := context.WithCancel(g.life)
+	answers := g.answers
+	g.unlook = cancel
+	g.work.Go(func() { // ends with the look, or the gate
+		defer cancel()
+		err := g.check(ctx)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.unlook = nil
+		switch {
+		case err == nil:
+			g.calm = time.Now().Add(calmAfterLook)
+		case errors.Is(err, ironic.ErrUnavailable) && g.back == nil && !g.closed && g.answers == answers:
+			g.shutLocked(err)
+		}
+	})
+}
+
+func (g *gate) learnLocked(name string, err error) {
 	switch {
 	case err == nil || errors.Is(err, ironic.ErrNoNode):
 		g.failures, g.pauses = 0, 0
+		g.answers++
+		g.calm = time.Now().Add(calmAfterAnswer)
 		g.limit = min(g.limit+1, maxUnderWay)
 		if g.back != nil {
 			g.upLocked()
@@ -197,12 +255,19 @@ func (g *gate) failLocked(name string, err error) {
 		return
 	}
 	g.last = name
-	if g.failures++; g.failures < maxFailures {
-		return
+	if g.failures++; g.failures >= maxFailures {
+		g.shutLocked(err)
 	}
+}
+
+// shutLocked begins an outage.
+func (g *gate) shutLocked(err error) {
 	watch, back := context.WithCancel(g.life)
 	pause, since := g.pauseLocked(), time.Now()
 	g.back, g.since, g.why = back, since, err
+	if g.unlook != nil { // the watch looks from now on
+		g.unlook()
+	}
 	g.dismissLocked(g.downLocked())
 	g.work.Go(func() { g.watch(watch, since, err, pause) }) // ends with the outage or the gate
 }

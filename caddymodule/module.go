@@ -66,11 +66,13 @@ type Handler struct {
 	// reached node_ttl and negative_ttl are their defaults at most. Default: nowhere.
 	Notifications *Notifications `json:"notifications,omitempty"`
 
-	// For how long what Ironic said last is used while it does not answer, by what a node would be given.
+	// For how long what Ironic said last is used while it does not answer, by what a node would be given; and also that a MAC was
+	// nobody's, of which a machine is told as of any unknown one.
 	Stale *Stale `json:"stale,omitempty"`
 
-	// How long a node's request waits for Ironic's answer. After that it gets what Ironic said before, if that may be used,
-	// or 503 with Retry-After, while Ironic is asked on, for as long as its timeout allows. Default: 800ms.
+	// How long a node's request waits for Ironic's answer, and the conductor's where its script takes that. After that it gets
+	// what Ironic said before, if that may be used, or 503 with Retry-After, while Ironic is asked on, for as long as its timeout
+	// allows. Default: 800ms.
 	AnswerDeadline caddy.Duration `json:"answer_deadline,omitempty"`
 
 	// The part of Ironic's nodes that is listed beforehand. Default: none; each node is asked for when it boots.
@@ -124,7 +126,8 @@ type Handler struct {
 
 	// The conductor's own web server ([deploy]http_url). The edge asks it for what the API does not tell: CHAP passwords
 	// of volumes, kickstart files, and images that neither the node nor this configuration names. What has a secret
-	// in it is passed on and never kept. Image references of a node lead there to files of that node only, or of all nodes.
+	// in it is passed on and not kept, but for a machine that was told to come back for it: five seconds, in memory, once.
+	// Image references of a node lead there to files of that node only, or of all nodes.
 	ConductorHTTP string `json:"conductor_http,omitempty"`
 
 	// For how many of a hundred scripts the conductor's is fetched, too, and compared in the background: what each of them

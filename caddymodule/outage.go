@@ -48,6 +48,10 @@ func unasked(err error) (f refusal, known time.Duration) {
 	switch {
 	case errors.Is(err, lookup.ErrSlow):
 		f.reason, f.text = reasonSlow, "Ironic has not answered yet; it is being asked"
+	case errors.Is(err, errConductorSlow):
+		f.reason, f.text = reasonConductor, "the conductor has not given the node's script yet; it is being asked"
+	case errors.Is(err, errConductorBusy):
+		f.reason, f.text = reasonConductor, "too many scripts of the conductor are being read already"
 	case errors.Is(err, errFull):
 		f.reason, f.text = reasonQueue, "too many questions wait for Ironic already"
 	case errors.Is(err, errClientRate):

@@ -141,11 +141,32 @@ func (s *site) tellTimeline() {
 	})
 }
 
-func (r *roster) source() inventory.Source { return r.newest.Load().client }
+func (r *roster) source() inventory.Source {
+	h := r.newest.Load()
+	return siteSource{h.client, h.site.gate}
+}
 
-// report logs what an operator has to know, and counts the rest.
+// siteSource is what the inventory asks. Readings come at their own interval also while Ironic is down, as one look more;
+// single nodes, of which something was heard, do not.
+type siteSource struct {
+	*ironic.Client
+	gate *gate
+}
+
+// NodeByUUID asks for a node unless Ironic is down.
+func (s siteSource) NodeByUUID(ctx context.Context, uuid string) (*ipxe.Node, error) {
+	if err := s.gate.down(); err != nil {
+		return nil, err
+	}
+	node, err := s.Client.NodeByUUID(ctx, uuid)
+	s.gate.learn(uuidKey(uuid), err)
+	return node, err
+}
+
+// report logs what an operator has to know, and counts the rest. The gate learns from each reading.
 func (r *roster) report(read inventory.Reading) {
 	h := r.newest.Load()
+	h.site.gate.learn("the site's nodes", read.Err)
 	log := h.logger.With(zap.Stringer("site", r.scope))
 	outcome := "ok"
 	switch {

@@ -3,9 +3,12 @@
 package caddymodule
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
 // TestSiteOutageIsKnown has more machines ask than may look their nodes up alone. While it is known that Ironic cannot be
@@ -38,16 +41,55 @@ func TestSiteOutageIsKnown(t *testing.T) {
 	t.Run("a reading failed", func(t *testing.T) {
 		inRack(t, sitePart{}, func(t *testing.T, r *rack) {
 			later(2 * defaultNodeTTL)
-			for i := range 8 {
-				if _, err := r.ask(t.Context(), demoMAC(1+i)); err != nil {
-					t.Fatal(err)
-				}
-			}
+			askAlone(t, r)
 			r.line.cut.Store(true)
 			if e, err := r.ask(t.Context(), demoMAC(9)); err == nil {
 				t.Errorf("%+v, want an error", e)
 			}
 			atOnce(t, r, "a reading has just failed", demoMAC(9))
 		})
+	}) // Who comes while a reading is under way waits for the next one. Nobody is to wait on when the first one fails.
+	meanwhile := func(t *testing.T, r *rack) {
+		t.Helper()
+		start := time.Now()
+		if e, err := r.ask(t.Context(), demoMAC(9)); !errors.Is(err, ironic.ErrUnavailable) || e.Usable {
+			t.Errorf("%+v, %v after %v; want that Ironic cannot be asked", e, err, time.Since(start))
+		}
+	}
+	t.Run("a reading fails meanwhile", func(t *testing.T) {
+		inRack(t, sitePart{}, func(t *testing.T, r *rack) {
+			later(2 * defaultNodeTTL)
+			askAlone(t, r)
+			r.line.cut.Store(true)
+			go func() { _, _ = r.ask(t.Context(), demoMAC(10)) }()
+			later(50 * time.Millisecond)
+			meanwhile(t, r)
+		})
 	})
+	t.Run("a quick reading fails meanwhile", func(t *testing.T) {
+		inRack(t, sitePart{}, func(t *testing.T, r *rack) {
+			// Three attempts take a second, with what lies between them; a full reading after the quick one would, too.
+			const attempt = 200 * time.Millisecond
+			r.h.terms.Patience = 1200 * time.Millisecond
+			r.line.delay.Store(int64(attempt))
+			for before := r.line.calls.Load(); r.line.calls.Load() == before; {
+				later(10 * time.Millisecond)
+			}
+			r.line.delay.Store(0)
+			askAlone(t, r)
+			r.line.delay.Store(int64(attempt))
+			r.line.cut.Store(true)
+			meanwhile(t, r)
+		})
+	})
+}
+
+// askAlone has as many machines look up their nodes as may do so alone.
+func askAlone(t *testing.T, r *rack) {
+	t.Helper()
+	for i := range 8 {
+		if _, err := r.ask(t.Context(), demoMAC(1+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

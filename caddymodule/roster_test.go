@@ -130,9 +130,9 @@ func inRack(t *testing.T, part sitePart, test func(t *testing.T, r *rack)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRack(t, part, ironictest.DemoFleet("http://images.test")...)
 		r.start(t)
+		defer r.stop(t)
 		synctest.Wait()
 		test(t, r)
-		r.stop(t)
 	})
 }
 
@@ -183,59 +183,6 @@ func TestSiteAsksAsBefore(t *testing.T) {
 			t.Errorf("%d calls for an unknown MAC, want 2", n)
 		}
 	})
-}
-
-// TestSiteFollowsIronic changes nodes, and wants it known without a machine's asking by when the interval promises it.
-func TestSiteFollowsIronic(t *testing.T) {
-	const full = 12 * 12 * defaultInterval / 10
-	for name, tt := range map[string]struct {
-		change func(*rack)
-		within time.Duration
-		key    string
-		state  ipxe.State // of the node that is found; empty: none is
-		uuid   string
-	}{
-		"a state": {func(r *rack) { r.api.SetProvisionState(nodeUUID(1), "active") }, 11 * defaultInterval / 10, demoMAC(1), ipxe.Active, nodeUUID(1)},
-		"driver_info": {func(r *rack) {
-			r.api.Update(nodeUUID(6), func(n *ironictest.Node) { n.DriverInfo = map[string]any{"deploy_kernel": "http://images.test/new"} })
-		}, 11 * defaultInterval / 10, demoMAC(6), ipxe.Active, nodeUUID(6)},
-		"an address that goes to another": {func(r *rack) {
-			r.api.Update(nodeUUID(6), func(n *ironictest.Node) { n.Ports = nil })
-			r.api.Update(nodeUUID(1), func(n *ironictest.Node) { n.Ports = append(n.Ports, ironictest.Port{Address: "52:54:00:17:00:06"}) })
-		}, full, demoMAC(6), ipxe.Deploying, nodeUUID(1)},
-		"an address that goes":  {func(r *rack) { r.api.Update(nodeUUID(6), func(n *ironictest.Node) { n.Ports = nil }) }, full, demoMAC(6), "", ""},
-		"a node that goes":      {func(r *rack) { r.api.Remove(nodeUUID(6)) }, full, "uuid " + nodeUUID(6), "", ""},
-		"a node that goes: MAC": {func(r *rack) { r.api.Remove(nodeUUID(6)) }, full, demoMAC(6), "", ""},
-		"a node that comes": {func(r *rack) {
-			r.api.SetNode(ironictest.Node{UUID: nodeUUID(20), ProvisionState: "active", Ports: []ironictest.Port{{Address: "52:54:00:17:00:20"}}})
-		}, 11 * defaultInterval / 10, demoMAC(0x20), ipxe.Active, nodeUUID(20)},
-		"one that cannot be used any more": {func(r *rack) {
-			r.api.Update(nodeUUID(6), func(n *ironictest.Node) {
-				n.ProvisionState, n.DriverInfo = "deleting", map[string]any{"deploy_kernel": 5}
-			})
-		}, 11 * defaultInterval / 10, demoMAC(6), "", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inRack(t, sitePart{}, func(t *testing.T, r *rack) {
-				// What was asked for alone is no reason to believe it for longer.
-				_, _ = r.ask(t.Context(), demoMAC(6))
-				later(time.Minute)
-				tt.change(r)
-				later(tt.within)
-				r.line.cut.Store(true)
-				e, err := r.ask(t.Context(), tt.key)
-				switch {
-				case tt.state == "" && (e.Usable || err == nil):
-					t.Errorf("it is served: %+v, %v", e.Value.node, err)
-				case tt.state != "" && (e.Value == nil || e.Value.node.ProvisionState != tt.state || e.Value.node.UUID != tt.uuid || err != nil && !e.Usable):
-					t.Errorf("%+v, %v; want %s in state %s", e, err, tt.uuid, tt.state)
-				}
-				if name == "driver_info" && e.Value.node.Deploy.Kernel != "http://images.test/new" {
-					t.Errorf("kernel %s", e.Value.node.Deploy.Kernel)
-				}
-			})
-		})
-	}
 }
 
 // TestSiteClosedWindow has an agent report, after which its node's facts are of no use until Ironic has been asked.

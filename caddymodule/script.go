@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
@@ -28,6 +29,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	if bad != nil {
 		return h.refuse(w, r, *bad)
 	}
+	until := time.Now().Add(h.terms.Patience)
 	asked := scriptAsked(r, key)
 	defer h.scriptAnswered(w, r, &asked)
 	entry, err := h.node(r.Context(), key, &h.terms)
@@ -35,6 +37,10 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	asked.Cache = entry.Status.Label()
 	stale := err != nil && entry.Usable && outage(err)
 	if err != nil && !stale {
+		if age, absent := h.wasAbsent(key, entry, err); absent {
+			asked.Cache = cache.Stale.Label()
+			return h.refuseAbsent(w, r, key, age)
+		}
 		return h.refuseLookup(w, r, key, entry.Status, err)
 	}
 	known := entry.Value
@@ -48,7 +54,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 	h.shadow(known.node)
 	if h.Serve == "conductor" {
 		asked.Kind = boots.KindConductor
-		return h.serveConductor(w, r, key, known.node, entry.Status)
+		return h.serveConductor(w, r, key, known.node, entry.Status, until)
 	}
 	boot := h.boot(r)
 	asked.RequestID = boot.RequestID
@@ -61,7 +67,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, route rout
 		asked.Kind, asked.Reason = text.kind, text.reason
 		return h.writeRendered(w, r, text, boot.RequestID, entry.Status)
 	}
-	script, err := h.selectScript(r.Context(), known.node, &boot)
+	script, err := h.selectScript(r, known.node, &boot, until)
 	if err != nil {
 		return h.refuseNode(w, r, known.node, err)
 	}
@@ -137,6 +143,9 @@ func (h *Handler) node(ctx context.Context, key string, terms *lookup.Terms[*kno
 	client := clientOf(ctx) // the work must not look into the request, which goes on beside it
 	entry, err := h.site.nodes.Get(ctx, key, h.site.feed.terms(h, terms), func(ctx context.Context, key string) (*knownNode, error) { return h.load(ctx, key, client) })
 	h.metrics.lookup(entry.Status)
+	if errors.Is(err, lookup.ErrSlow) {
+		h.site.gate.suspect()
+	}
 	return entry, err
 }
 
@@ -171,25 +180,16 @@ func newRequestID() string {
 }
 
 // selectScript picks the node's script, with the secrets that it needs from the conductor for this one time.
-func (h *Handler) selectScript(ctx context.Context, node *ipxe.Node, boot *ipxe.Boot) (ipxe.Script, error) {
+func (h *Handler) selectScript(r *http.Request, node *ipxe.Node, boot *ipxe.Boot, until time.Time) (ipxe.Script, error) {
 	script, err := ipxe.Select(node, *boot, &h.options)
 	var refused *ipxe.Refused
 	if errors.As(err, &refused) && refused.Reason == ipxe.ReasonSecret && h.conductor != "" {
-		if boot.Secrets, err = h.conductorSecrets(ctx, node); err != nil {
+		if boot.Secrets, err = h.conductorSecrets(r, node, until); err != nil {
 			return ipxe.Script{}, err
 		}
 		return ipxe.Select(node, *boot, &h.options)
 	}
 	return script, err
-}
-
-// conductorSecrets reads the credentials out of the script that the conductor wrote for the node.
-func (h *Handler) conductorSecrets(ctx context.Context, node *ipxe.Node) (*ipxe.Secrets, error) {
-	text, err := h.conductorScript(ctx, node.UUID)
-	if err != nil {
-		return nil, err
-	}
-	return ipxe.ReadSecrets(text), nil
 }
 
 // render writes a script for a node, and remembers it with what is known of the node unless it holds secrets.

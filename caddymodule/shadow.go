@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"regexp"
@@ -14,12 +13,9 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ironic-edge/ironic-edge/cache"
 	"github.com/ironic-edge/ironic-edge/caddymodule/api"
-	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ipxe/ipxetest"
-	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
 // shadowSlots bounds the comparisons under way at once; what comes beyond is not compared.
@@ -38,55 +34,6 @@ func (h *Handler) resolveShadow(*config) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// conductorScript reads the script that the conductor wrote for a node. Nil without an error: it has none.
-func (h *Handler) conductorScript(ctx context.Context, uuid string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
-	defer cancel()
-	failed := func(err error) error {
-		return &ironic.Error{Kind: ironic.ErrUnavailable, Op: "read the conductor's script of node " + uuid, Reason: "conductor", Err: err}
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.conductor+"/"+uuid+"/config", nil)
-	if err != nil {
-		return nil, failed(err)
-	}
-	response, err := h.origin.Do(request)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer response.Body.Close()
-	switch response.StatusCode {
-	case http.StatusOK:
-	case http.StatusNotFound:
-		return nil, nil
-	default:
-		return nil, failed(fmt.Errorf("status %d", response.StatusCode))
-	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return nil, failed(err)
-	}
-	return text, nil
-}
-
-// serveConductor gives a node the conductor's own script, as it is.
-func (h *Handler) serveConductor(w http.ResponseWriter, r *http.Request, key string, node *ipxe.Node, status cache.Status) error {
-	text, err := h.conductorScript(r.Context(), node.UUID)
-	switch {
-	case err != nil:
-		return h.refuseNode(w, r, node, err)
-	case text == nil:
-		return h.refuse(w, r, refusal{http.StatusNotFound, string(ipxe.ReasonState), "the conductor has no script for the node"})
-	}
-	// Where we have no script, this one may be the agent's all the same.
-	if script, err := ipxe.Select(node, h.boot(r), &h.options); err != nil || script.Kind == ipxe.KindDeploy {
-		if held, err := h.agentBoots(w, r, key, node, status); held {
-			return err
-		}
-	}
-	h.metrics.script(boots.KindConductor, ipxe.ReasonState, status).Inc()
-	return h.writeScript(w, r, text)
 }
 
 // shadow compares the conductor's script with ours in the background, for as many nodes as the operator wants.

@@ -43,6 +43,7 @@ type site struct {
 	began      time.Time // when seen began
 	refused    refusals
 	lookups    exchanges
+	conductor  conductorScripts
 	complaints rate.Sometimes // about calls of agents
 	boots      *timeline
 	feed       feed
@@ -64,6 +65,7 @@ const (
 func (s *site) Destruct() error {
 	s.gate.close()
 	s.lookups.close()
+	s.conductor.close()
 	s.boots.close()
 	collectors.up.DeleteLabelValues(s.name)
 	return s.nodes.Close()

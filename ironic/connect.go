@@ -70,6 +70,13 @@ func (s *shared[T]) get(ctx context.Context, began time.Time) (*T, error) {
 	}
 }
 
+// known reports whether there is a value.
+func (s *shared[T]) known() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.value != nil
+}
+
 // try makes one attempt and tells those who wait for it. It ends with Close, or by the timeout.
 func (s *shared[T]) try(ctx context.Context, began time.Time, a *attempt[T]) {
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)

@@ -299,3 +299,17 @@ func TestCheck(t *testing.T) {
 		wantError(t, c.Check(t.Context()), ironic.ErrBadAnswer, "bad_json")
 	})
 }
+
+// TestCheckBehindALogin has the API's versions take the time that a call may.
+func TestCheckBehindALogin(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, api *ironictest.Server, c *ironic.Client) {
+		api.Inject(ironictest.Fault{Delay: 4 * time.Second})
+		if err := c.Check(t.Context()); err != nil {
+			t.Errorf("Ironic is slow, and there: %v", err)
+		}
+		api.Heal()
+		api.Inject(ironictest.Fault{Delay: time.Hour})
+		wantError(t, c.Check(t.Context()), ironic.ErrUnavailable, "timeout")
+	})
+}

@@ -336,14 +336,29 @@ func (c *Client) minor(ctx context.Context) (int, error) {
 	return 0, last
 }
 
-// Check returns nil if Ironic answers a question about its nodes. It asks for none in particular.
+// Check returns nil if Ironic answers a question about its nodes. It asks for none in particular. Where the time for a call goes by
+// with the login and the API's versions, and they come, it asks again: Ironic is there, if it is slow.
 func (c *Client) Check(ctx context.Context) error {
-	const op = "look whether Ironic answers"
-	body, err := c.get(ctx, op, "nodes?limit=1&fields=uuid")
+	const op, path = "look whether Ironic answers", "nodes?limit=1&fields=uuid"
+	known := c.isOpen()
+	body, err := c.get(ctx, op, path)
+	if err != nil && !known && c.isOpen() && ctx.Err() == nil {
+		body, err = c.get(ctx, op, path)
+	}
 	if err != nil {
 		return err
 	}
 	page := answer{op: op}
 	page.list(body, "nodes")
 	return page.err
+}
+
+// isOpen reports whether there is a session with one of the endpoints.
+func (c *Client) isOpen() bool {
+	for _, e := range c.endpoints {
+		if e.session.known() {
+			return true
+		}
+	}
+	return false
 }

@@ -63,6 +63,9 @@ type Entry[V any] struct {
 	Age    time.Duration // since the source was asked for the oldest part of it
 	TTL    time.Duration // until it is stale; negative when it is
 	Usable bool          // it is stale, and may stand in for a fresh one
+	// Negative is a negative answer that is stale, beside an error that there is no fresh one. There is no Value then, and only
+	// Age is set. What was forgotten is not told.
+	Negative error
 }
 
 // Cache remembers answers. It may be used by many goroutines at once.
@@ -148,14 +151,14 @@ func (c *Cache[V]) getSince(ctx context.Context, began time.Time, came uint64, k
 			if ttl < terms.of(old.err != nil)/4 {
 				c.renew(key, old, c.work(key, terms, load))
 			}
-			return Entry[V]{old.value, cache.Hit, now.Sub(old.since), ttl, false}, old.err
+			return Entry[V]{old.value, cache.Hit, now.Sub(old.since), ttl, false, nil}, old.err
 		}
 		usable = old.err == nil && terms.Usable != nil && !c.isForgotten(old) && terms.Usable(old.value, now.Sub(old.since))
 	}
 	work := c.work(key, terms, load)
 	if usable && terms.Patience > 0 && c.isSlow() {
 		c.renew(key, old, work)
-		return Entry[V]{old.value, cache.Stale, now.Sub(old.since), c.remaining(old, terms, now), true}, ErrSlow
+		return Entry[V]{old.value, cache.Stale, now.Sub(old.since), c.remaining(old, terms, now), true, nil}, ErrSlow
 	}
 	var filled *item[V]
 	var shared bool
@@ -181,9 +184,11 @@ func (c *Cache[V]) getSince(ctx context.Context, began time.Time, came uint64, k
 		if shared {
 			status = cache.Collapsed
 		}
-		return Entry[V]{filled.value, status, 0, terms.of(filled.err != nil), false}, filled.err
+		return Entry[V]{filled.value, status, 0, terms.of(filled.err != nil), false, nil}, filled.err
 	case ok && old.err == nil:
-		return Entry[V]{old.value, cache.Stale, time.Since(old.since), c.remaining(old, terms, now), usable && !c.isForgotten(old)}, err
+		return Entry[V]{old.value, cache.Stale, time.Since(old.since), c.remaining(old, terms, now), usable && !c.isForgotten(old), nil}, err
+	case ok && !c.isForgotten(old):
+		return Entry[V]{Age: time.Since(old.since), Negative: old.err}, err
 	}
 	return Entry[V]{}, err
 }

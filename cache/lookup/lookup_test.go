@@ -105,9 +105,12 @@ func TestRenewalBeforeExpiry(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
 		get(t, c, s, "a", "a 1", cache.Miss)
 		pass(7 * time.Second)
+		release := make(chan struct{})
+		s.block.Store(&release)
 		get(t, c, s, "a", "a 1", cache.Hit) // fresh yet, and sets off one renewal
-		get(t, c, s, "a", "a 1", cache.Hit)
 		synctest.Wait()
+		get(t, c, s, "a", "a 1", cache.Hit)
+		close(release)
 		pass(2 * time.Second)
 		get(t, c, s, "a", "a 2", cache.Hit)
 		if n := s.asked.Load(); n != 2 {
@@ -130,6 +133,24 @@ func TestNegativeAnswers(t *testing.T) {
 		pass(2 * time.Second)
 		s.fail(nil)
 		get(t, c, s, "a", "a 2", cache.Miss)
+	})
+}
+
+// TestStaleNegative tells of an old negative answer beside an error, unless it was forgotten.
+func TestStaleNegative(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *Cache[string], s *source) {
+		s.fail(errNone)
+		_, _ = c.Get(t.Context(), "a", seconds, s.load)
+		pass(time.Minute)
+		s.fail(errDown)
+		want := Entry[string]{Age: time.Minute, Negative: errNone}
+		if e, err := c.Get(t.Context(), "a", seconds, s.load); e != want || !errors.Is(err, errDown) {
+			t.Errorf("Get = %+v, %v; want %+v", e, err, want)
+		}
+		c.Forget("a")
+		if e, err := c.Get(t.Context(), "a", seconds, s.load); e != (Entry[string]{}) || !errors.Is(err, errDown) {
+			t.Errorf("Get = %+v, %v, after it was forgotten", e, err)
+		}
 	})
 }
 

@@ -18,9 +18,11 @@ type words struct {
 	next  string
 }
 
-// ReasonNoNode is the code of a MAC that no node has, ReasonGone that of a client that did not wait for its answer.
+// ReasonNoNode is the code of a MAC that no node has, ReasonAbsent that of one that none had when Ironic last told, ReasonGone
+// that of a client that did not wait for its answer.
 const (
 	ReasonNoNode = "no_node"
+	ReasonAbsent = "no_node_stale"
 	ReasonGone   = "client_gone"
 )
 
@@ -30,6 +32,7 @@ var reasons = map[string]words{
 	"ironic_unavailable": {classWait, "Ironic cannot be asked", "Look at Ironic, at the line to it and at the edge's credentials; the machine asks again by itself."},
 	"stale":              {classWait, "Ironic does not answer, and what it said before is used", "Look at Ironic and at the line to it."},
 	"ironic_slow":        {classWait, "Ironic has not answered in time", "Look at Ironic's load and at the line to it; the machine asks again by itself."},
+	"conductor_slow":     {classWait, "the conductor's web server has not given the node's script in time", "Look at the conductor's web server and at the line to it; the machine asks again by itself."},
 	"ironic_queue":       {classWait, "as many questions wait for Ironic as may", "Wait; if it lasts, look at Ironic's load."},
 	"client_rate":        {classWait, "its address asks for more unknown nodes than client_rate allows", "See who asks from that address; raise client_rate if many machines share it."},
 	"starting":           {classWait, "the edge has just started and opens its store", "Wait; the machine asks again by itself."},
@@ -37,6 +40,7 @@ var reasons = map[string]words{
 	ReasonGone:           {classWait, "the machine did not wait for the answer", "See how long Ironic takes (ironic_edge_ironic_call_duration_seconds), and whether the network loses packets."},
 
 	// Ironic has nothing for the node.
+	ReasonAbsent:       {classNothing, "Ironic does not answer, and knew no node with it when it last did", "If the node was enrolled since, boot it again when Ironic is back; look at Ironic and at the line to it."},
 	ReasonNoNode:       {classNothing, "Ironic knows no node with it", "Enroll the node, or mend the address of its port; if it is so for all nodes, see which role the edge's account has."},
 	"state":            {classNothing, "there is nothing to boot in its provision state", "If it should boot, start what it is to boot for in Ironic (inspect, provide, deploy); else switch it off or mend its boot order."},
 	"boot_interface":   {classNothing, "its boot interface does not use iPXE", "Set the node's boot_interface to ipxe, or mend its boot order."},

@@ -110,7 +110,7 @@ func (t *Timeline) Script(s *Script) Ref {
 	defer t.mu.Unlock()
 	b := t.byNode[s.Node]
 	if s.Node == "" {
-		if b = t.byMAC[s.MAC]; b == nil || s.Reason == ReasonNoNode {
+		if b = t.byMAC[s.MAC]; b == nil || s.Reason == ReasonNoNode || s.Reason == ReasonAbsent {
 			t.strayLocked(s, now)
 			return Ref{}
 		}

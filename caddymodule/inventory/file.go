@@ -39,7 +39,9 @@ type header struct {
 	Identity string    `json:"identity"`
 	Saved    time.Time `json:"saved"`
 	Nodes    int       `json:"nodes"`
-	SHA256   string    `json:"sha256,omitempty"` // of this line without the sum, and the nodes' lines
+	// Listed is how long ago all of the site's nodes were read; absent if they never were, or some were left out.
+	Listed *time.Duration `json:"listed_age_ns,omitempty"`
+	SHA256 string         `json:"sha256,omitempty"` // of this line without the sum, and the nodes' lines
 }
 
 // record is the line of a node. Ages are those at the time of writing: what the clock does in between does not matter.
@@ -271,6 +273,12 @@ func read(name string, now time.Time, longest time.Duration) (header, []record, 
 		return h, nil, errors.New("it is from the future; the clock was set back")
 	case passed > longest:
 		return h, nil, fmt.Errorf("it was written %v ago, and nothing is used for that long", passed.Round(time.Second))
+	}
+	if h.Listed != nil {
+		if *h.Listed < 0 || *h.Listed > maxAge {
+			return h, nil, errors.New("it is damaged: the age of its list cannot be")
+		}
+		*h.Listed += passed
 	}
 	for i := range records {
 		r := &records[i]

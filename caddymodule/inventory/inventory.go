@@ -81,10 +81,11 @@ type Inventory struct {
 	nodes    map[string]*known
 	owners   map[string]*known // by address
 	complete time.Time         // when the last full reading began that came to its end; zero before
+	listed   time.Time         // the same, that of another process included; zero if it left nodes out
 	newest   time.Time         // the last change that was seen, by Ironic's clock
 	changed  bool              // since it was written down
 	next     *round            // the full reading that has yet to begin; nil: nobody waits for one
-	failed   error             // of the last full reading
+	failed   error             // of the last reading
 	failedAt time.Time         // when it ended
 	running  bool
 	refresh  map[string]bool // nodes to ask for, by UUID
@@ -200,6 +201,14 @@ func (inv *Inventory) Knows(address, uuid string) bool {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	return inv.owners[address] != nil || inv.nodes[uuid] != nil
+}
+
+// Absent reports whether nobody had the address when everything was last read, and how long ago that was. It is false
+// also where nothing was read, or not all of it.
+func (inv *Inventory) Absent(address string) (age time.Duration, absent bool) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	return time.Since(inv.listed), !inv.listed.IsZero() && inv.owners[address] == nil
 }
 
 // Learn takes in what Ironic said when it was asked for one node, by address or by UUID.

@@ -37,7 +37,7 @@ type Reading struct {
 }
 
 const (
-	// breath is how long no full reading is begun after one that failed. Who wants one gets its error meanwhile.
+	// breath is how long no full reading is begun after a reading that failed. Who wants one gets its error meanwhile.
 	breath = time.Second
 	// fewest is how many machines may look up their nodes alone within the time for which facts are fresh, in a small site.
 	fewest = 8
@@ -65,8 +65,8 @@ var ErrBusy = errors.New("inventory: too many wait for a reading of the site's n
 // a reading that failed just before.
 //
 // Within Settings.Fresh, eight machines or a fiftieth of the site's nodes are told to look for themselves; the others wait
-// for a full reading, which makes all facts fresh. Those that come while one is under way wait for the next. So whatever
-// machines ask about the site's nodes costs Ironic, within that time, no more than these look-ups and two readings.
+// for a full reading, which makes all facts fresh. Those that come while one is under way wait for the next, unless that one
+// fails. So whatever machines ask about the site's nodes costs Ironic, within that time, no more than these look-ups and two readings.
 func (inv *Inventory) Confirm(ctx context.Context, address, uuid string) (*ipxe.Node, bool, error) {
 	inv.mu.Lock()
 	came := time.Now()
@@ -166,6 +166,7 @@ func (inv *Inventory) Run(ctx context.Context) {
 			var err error
 			if more, err = inv.quick(ctx); err != nil {
 				quick = 0
+				inv.fail(ctx, err, nil)
 			}
 		}
 		if more {
@@ -260,16 +261,36 @@ func (inv *Inventory) fullRound(ctx context.Context) error {
 	inv.next = nil
 	inv.mu.Unlock()
 	err := inv.full(ctx)
+	if err != nil {
+		inv.fail(ctx, err, r)
+		return err
+	}
 	inv.mu.Lock()
-	inv.failed, inv.failedAt = err, time.Now()
+	inv.failed = nil
 	inv.mu.Unlock()
 	if r != nil {
-		if r.err = err; ctx.Err() != nil {
-			r.err = errStopped
-		}
 		close(r.done)
 	}
-	return err
+	return nil
+}
+
+// fail ends the waiting for a round that failed, and for the next one: who came meanwhile would find out the same, later than
+// they are told to come back.
+func (inv *Inventory) fail(ctx context.Context, err error, r *round) {
+	if ctx.Err() != nil {
+		err = errStopped
+	}
+	inv.mu.Lock()
+	inv.failed, inv.failedAt = err, time.Now()
+	next := inv.next
+	inv.next = nil
+	inv.mu.Unlock()
+	for _, r := range []*round{r, next} {
+		if r != nil {
+			r.err = err
+			close(r.done)
+		}
+	}
 }
 
 // full reads everything.
@@ -280,7 +301,10 @@ func (inv *Inventory) full(ctx context.Context) error {
 	if err == nil {
 		inv.mu.Lock()
 		inv.takeLocked(l, asked, began)
-		inv.complete, inv.changed = asked, true
+		inv.complete, inv.listed, inv.changed = asked, asked, true
+		if read.Cut {
+			inv.listed = time.Time{}
+		}
 		inv.tellLocked()
 		inv.mu.Unlock()
 	}

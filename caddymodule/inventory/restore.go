@@ -34,8 +34,13 @@ func (inv *Inventory) save() error {
 		}
 		records = append(records, r)
 	}
+	h := header{Identity: inv.config.Identity, Saved: now}
+	if !inv.listed.IsZero() {
+		age := now.Sub(inv.listed)
+		h.Listed = &age
+	}
 	inv.mu.Unlock()
-	err := inv.file.write(header{Identity: inv.config.Identity, Saved: now}, records)
+	err := inv.file.write(h, records)
 	if err != nil {
 		inv.mu.Lock()
 		inv.changed = true
@@ -98,6 +103,9 @@ func (inv *Inventory) Restore() (int, error) {
 		}
 		inv.nodes[k.uuid], open[k.uuid] = k, k.node != nil
 		inv.holdLocked(k)
+	}
+	if h.Listed != nil && len(records) <= inv.config.MaxNodes {
+		inv.listed = now.Add(-*h.Listed)
 	}
 	inv.tellLocked()
 	inv.file.mu.Lock()
