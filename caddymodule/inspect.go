@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -91,7 +92,7 @@ func (h *Handler) explanation(known *ipxe.Node, state string) (*api.Explanation,
 		base = "http://" + exampleHost
 	}
 	boot := ipxe.Boot{BaseURL: base, RequestID: newRequestID()}
-	e := &api.Explanation{Edge: base, Node: nodeView(&node), Why: ipxe.Why(&node, boot, &h.options)}
+	e := &api.Explanation{Edge: cmp.Or(h.name, base), Node: nodeView(&node), Why: ipxe.Why(&node, boot, &h.options)}
 	script, err := ipxe.Select(&node, boot, &h.options)
 	var nothing *ipxe.NotBootable
 	var refused *ipxe.Refused

@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,15 +27,7 @@ type overview struct {
 }
 
 func overviewOf(a *App) *overview {
-	o := &overview{running: a.ctx}
-	for i, h := range a.handlers {
-		name := h.publicURL
-		if name == "" || slices.Contains(o.names, name) {
-			name = fmt.Sprintf("edge %d", i+1)
-		}
-		o.handlers, o.names = append(o.handlers, h), append(o.names, name)
-	}
-	return o
+	return &overview{running: a.ctx, handlers: a.handlers, names: a.names()}
 }
 
 // fault is what a caller of the admin API did wrong, or what is not there.

@@ -41,7 +41,7 @@ type Status struct {
 
 // Edge is one ironic_edge of the configuration.
 type Edge struct {
-	Name      string         `json:"name"` // public_url, or the order in the configuration
+	Name      string         `json:"name"` // public_url, or the address of its site, with more where edges would be called the same
 	Ironic    Ironic         `json:"ironic"`
 	Inventory *Inventory     `json:"inventory,omitempty"`
 	Store     *Store         `json:"store,omitempty"`
