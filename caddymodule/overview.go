@@ -218,7 +218,9 @@ func (o *overview) Nodes() []api.Node {
 				continue
 			}
 			at[n.UUID] = len(nodes)
-			nodes = append(nodes, listedNode(o.names[i], n))
+			node := listedNode(o.names[i], n)
+			node.Asked = h.site.boots.Asked(n.UUID)
+			nodes = append(nodes, node)
 		}
 	}
 	seen := make(map[string]bool)
@@ -230,7 +232,7 @@ func (o *overview) Nodes() []api.Node {
 		j, there := at[b.Node]
 		if !there {
 			j = len(nodes)
-			nodes = append(nodes, api.Node{UUID: b.Node, Name: b.Name, MACs: append([]string{}, b.MACs...), State: b.State, Age: time.Since(b.Seen).Seconds()})
+			nodes = append(nodes, api.Node{UUID: b.Node, Name: b.Name, MACs: append([]string{}, b.MACs...), State: b.State, Age: time.Since(b.Seen).Seconds(), Asked: b.Seen})
 		}
 		nodes[j].Stage = string(b.Stage)
 		if len(b.Diagnoses) > 0 {

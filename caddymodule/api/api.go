@@ -97,6 +97,7 @@ type Node struct {
 	Stage   string    `json:"stage,omitempty"`
 	Advice  string    `json:"advice,omitempty"`
 	Changed time.Time `json:"provision_updated_at,omitzero"`
+	Asked   time.Time `json:"last_asked,omitzero"` // when it was last seen in a boot, kept or not
 }
 
 // Image is an object of the store.

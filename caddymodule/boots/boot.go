@@ -39,7 +39,9 @@ type Boot struct {
 	Scripts  int `json:"scripts"`
 	Refusals int `json:"refusals,omitempty"`
 	// Restarts is how many boots went before this one within half an hour of each other whose agent never looked itself up.
+	// Returns is how often in this boot the NIC that asked first was sent to its disk again.
 	Restarts int `json:"restarts,omitempty"`
+	Returns  int `json:"returns,omitempty"`
 	// Reported is the last failure that the machine itself told of.
 	Reported *Reported `json:"reported,omitempty"`
 	// Given is when the last script was given, Racing that two NICs were given one within seconds.
