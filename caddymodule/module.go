@@ -362,6 +362,7 @@ const (
 type nodeSource interface {
 	NodeByMAC(ctx context.Context, mac string) (*ipxe.Node, error)
 	NodeByUUID(ctx context.Context, uuid string) (*ipxe.Node, error)
+	NodeByName(ctx context.Context, name string) (*ipxe.Node, error)
 }
 
 // Interface guards.

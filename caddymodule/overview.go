@@ -49,8 +49,10 @@ func faultOf(err error) *fault {
 	case errors.As(err, &nothing):
 		return &fault{http.StatusNotFound, string(nothing.Reason), err.Error()}
 	case errors.Is(err, ironic.ErrNoNode):
-		return &fault{http.StatusNotFound, reasonNoNode, "no node is called that; give a UUID, a MAC address, or a name that ironic-edge nodes lists"}
-	case errors.As(err, &e), errors.Is(err, lookup.ErrSlow):
+		return &fault{http.StatusNotFound, reasonNoNode, "no node is called that; give a UUID, a MAC address or a name that Ironic knows (ironic-edge nodes lists some)"}
+	case errors.Is(err, lookup.ErrSlow):
+		return &fault{http.StatusServiceUnavailable, reasonSlow, "Ironic has not answered yet, and is asked on; try again in a moment"}
+	case errors.As(err, &e):
 		return &fault{http.StatusServiceUnavailable, reasonUnavailable, err.Error()}
 	}
 	return &fault{http.StatusUnprocessableEntity, "failed", err.Error()}
