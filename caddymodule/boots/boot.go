@@ -33,8 +33,10 @@ type Boot struct {
 	// State is the provision state as last seen, since StateSince.
 	State      string    `json:"provision_state,omitempty"`
 	StateSince time.Time `json:"provision_state_since,omitzero"`
-	// RequestIDs are those that the last scripts had for the agent.
+	// RequestIDs are those that the first and the last scripts had for the agent. Traced says that a trace has the id of the
+	// first one.
 	RequestIDs []string `json:"request_ids,omitempty"`
+	Traced     bool     `json:"traced,omitempty"`
 	// Scripts is how many scripts were given, Refusals how many requests for one were refused, since the last was given.
 	Scripts  int `json:"scripts"`
 	Refusals int `json:"refusals,omitempty"`

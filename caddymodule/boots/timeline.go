@@ -286,9 +286,9 @@ func (t *Timeline) identifyLocked(b *boot, id string) {
 	if id == "" {
 		return
 	}
-	if len(b.RequestIDs) == maxIDs {
-		drop(t.byID, b.RequestIDs[0], b)
-		b.RequestIDs = slices.Delete(b.RequestIDs, 0, 1)
+	if len(b.RequestIDs) == maxIDs { // the first one is that of its trace
+		drop(t.byID, b.RequestIDs[1], b)
+		b.RequestIDs = slices.Delete(b.RequestIDs, 1, 2)
 	}
 	b.RequestIDs = append(b.RequestIDs, id)
 	t.byID[id] = b
