@@ -173,6 +173,9 @@ func (o *overview) Status() api.Status {
 		for j := range all {
 			e.Boots[string(all[j].Outcome)]++
 		}
+		if h.notifications != nil {
+			e.Notifications = h.site.feed.view()
+		}
 		if h.roster != nil {
 			e.Inventory = h.inventoryView()
 		}
