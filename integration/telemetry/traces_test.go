@@ -42,7 +42,7 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	whole(t, r, to, m, first)
+	whole(t, r, to, m, first, "")
 }
 
 // TestTracesOutliveTheEdge kills the edge in the middle of a boot: the trace is as if it had not been.
@@ -89,7 +89,8 @@ func TestTracesOutliveTheEdge(t *testing.T) {
 	if _, err := m.switchOn(); err != nil {
 		t.Fatal(err)
 	}
-	whole(t, r, to, m, first)
+	// What was known of the node went with the process.
+	whole(t, r, to, m, first, "    ironic-edge resolve node\n      ironic nodes\n      ironic ports\n")
 }
 
 // traceOf is the id of the trace of a request id.
@@ -97,9 +98,9 @@ func traceOf(request string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(request, "req-"), "-", "")
 }
 
-// whole asserts the trace of a machine's deployment, of which the first script had a request id. The boot into the disk is
-// over, too.
-func whole(t *testing.T, r *rack, to *endpoint, m *machine, first string) {
+// whole asserts the trace of a machine's deployment, of which the first script had a request id, and that the boot into the
+// disk is over, too. The lookup asked for what is below it.
+func whole(t *testing.T, r *rack, to *endpoint, m *machine, first, lookup string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -120,7 +121,7 @@ func whole(t *testing.T, r *rack, to *endpoint, m *machine, first string) {
     ironic-edge transfer
   ironic-edge lookup
     ironic-edge relay
-  ironic-edge script
+` + lookup + `  ironic-edge script
     ironic-edge resolve node
       ironic nodes
       ironic ports
