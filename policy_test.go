@@ -67,7 +67,7 @@ var arrows = map[string][]string{
 	"caddymodule/page": {"caddymodule/api", "caddymodule/boots", "github.com/dustin/go-humanize"},
 	"caddymodule/seen": {},
 	"caddymodule": {"caddymodule/api", "caddymodule/boots", "caddymodule/command", "caddymodule/handover", "caddymodule/inventory", "caddymodule/page", "caddymodule/seen", "ipxe", "ipxe/ipxetest", "ironic", "ironic/ironictest", "ironic/notification", "cache", "cache/disk", "cache/lookup", "cache/origin", "cache/rules", "cache/shared", "github.com/caddyserver/caddy/v2",
-		"go.uber.org/zap", "go.opentelemetry.io/otel", "github.com/dustin/go-humanize", "golang.org/x/time", "github.com/prometheus/client_golang", "github.com/spf13/cobra"},
+		"go.uber.org/zap", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/exporters/autoexport", "github.com/dustin/go-humanize", "golang.org/x/time", "github.com/prometheus/client_golang", "github.com/spf13/cobra"},
 	"cmd/xcaddy-build": {"caddymodule", "github.com/caddyserver/caddy/v2"},
 }
 

@@ -103,7 +103,9 @@ type timeline struct {
 }
 
 func newTimeline() *timeline {
-	return &timeline{Timeline: boots.New(boots.DefaultLimit), emissions: make(chan emission, maxEmissions), done: make(chan struct{})}
+	t := &timeline{Timeline: boots.New(boots.DefaultLimit), emissions: make(chan emission, maxEmissions), done: make(chan struct{})}
+	t.traces.newRoots, t.traces.mark = newRoots, t.MarkTraced
+	return t
 }
 
 // startBoots has this handler's options rule once it is the oldest that runs: a configuration that fails to start has
@@ -180,5 +182,6 @@ func (t *timeline) close() {
 	if t.stop != nil {
 		t.stop()
 	}
+	t.traces.close(t.Timeline, t.options.File != "")
 	close(t.done)
 }

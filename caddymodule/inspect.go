@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -12,63 +13,16 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache/origin"
 	"github.com/ironic-edge/ironic-edge/cache/shared"
 	"github.com/ironic-edge/ironic-edge/caddymodule/api"
-	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/ipxe"
-	"github.com/ironic-edge/ironic-edge/ironic"
 )
-
-// find returns a node by its UUID, its name or the MAC of one of its ports, and the edge that knows it. Names are those of
-// an inventory or of a boot; the others are asked for in Ironic.
-func (o *overview) find(ctx context.Context, name string) (*Handler, *knownNode, error) {
-	if name == "" {
-		return nil, nil, &fault{http.StatusBadRequest, reasonQuery, "name a node: its UUID, its name or a MAC address"}
-	}
-	key := ""
-	if mac, err := ipxe.ParseMAC(name); err == nil {
-		key = macKey(mac)
-	} else if isUUID(name) {
-		key = uuidKey(name)
-	} else {
-		nodes := o.Nodes()
-		i := slices.IndexFunc(nodes, func(n api.Node) bool { return strings.EqualFold(n.Name, name) })
-		if i < 0 {
-			return nil, nil, &fault{http.StatusNotFound, reasonNoNode, "no node is called that; give a UUID, a MAC address, or a name that ironic-edge nodes lists"}
-		}
-		key = uuidKey(nodes[i].UUID)
-	}
-	var failed error
-	for _, h := range o.handlers {
-		entry, err := h.node(ctx, key, &h.terms)
-		if err == nil || entry.Usable && outage(err) {
-			return h, entry.Value, nil
-		}
-		if failed == nil || !errors.Is(err, ironic.ErrNoNode) { // where one cannot be asked, it may be there
-			failed = err
-		}
-	}
-	return nil, nil, failed
-}
-
-// bootsOf returns the boots of a node, or all.
-func (o *overview) bootsOf(ctx context.Context, node string) ([]boots.Boot, error) {
-	all := o.Boots()
-	if node == "" {
-		return all, nil
-	}
-	of := slices.DeleteFunc(slices.Clone(all), func(b boots.Boot) bool {
-		mac, err := ipxe.ParseMAC(node)
-		return b.ID != node && !strings.EqualFold(b.Node, node) && !strings.EqualFold(b.Name, node) &&
-			(err != nil || !slices.Contains(b.MACs, string(mac))) && !slices.Contains(b.RequestIDs, node)
-	})
-	if len(of) == 0 {
-		return nil, &fault{http.StatusNotFound, reasonNoNode, "no boot of it was seen; ironic-edge boots lists those that were, ironic-edge unknown machines without a node"}
-	}
-	return of, nil
-}
 
 // Explain says which script a node gets.
 func (o *overview) Explain(ctx context.Context, node string) (*api.Explanation, error) {
-	return o.explain(ctx, node, "")
+	e, err := o.explain(ctx, node, "")
+	if err != nil {
+		return nil, faultOf(err)
+	}
+	return e, nil
 }
 
 // explain says which script a node gets, or would get in another state.
@@ -91,7 +45,7 @@ func (h *Handler) explanation(known *ipxe.Node, state string) (*api.Explanation,
 		base = "http://" + exampleHost
 	}
 	boot := ipxe.Boot{BaseURL: base, RequestID: newRequestID()}
-	e := &api.Explanation{Edge: base, Node: nodeView(&node), Why: ipxe.Why(&node, boot, &h.options)}
+	e := &api.Explanation{Edge: cmp.Or(h.name, base), Node: nodeView(&node), Why: ipxe.Why(&node, boot, &h.options)}
 	script, err := ipxe.Select(&node, boot, &h.options)
 	var nothing *ipxe.NotBootable
 	var refused *ipxe.Refused

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -26,7 +27,8 @@ func init() { caddy.RegisterModule(new(App)) }
 type App struct {
 	ctx      caddy.Context
 	logger   *zap.Logger
-	handlers []*Handler // of this configuration, wherever in it they stand
+	handlers []*Handler      // of this configuration, wherever in it they stand
+	names    func() []string // of the handlers; to be asked when all is loaded
 }
 
 // CaddyModule returns the Caddy module information.
@@ -36,7 +38,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision keeps the context: when it is called, the servers are not complete yet.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.logger = ctx, ctx.Logger()
+	a.ctx, a.logger, a.names = ctx, ctx.Logger(), sync.OnceValue(a.edgeNames)
 	return nil
 }
 
@@ -63,7 +65,8 @@ func (a *App) add(h *Handler) error {
 
 // Start opens the stores and writes the warnings.
 func (a *App) Start() error {
-	for _, h := range a.handlers {
+	for i, h := range a.handlers {
+		h.name = a.names()[i]
 		if err := h.startStore(a.ctx.Slogger()); err != nil {
 			return err
 		}

@@ -35,6 +35,7 @@ type metrics struct {
 	readings  *prometheus.CounterVec
 	siteCalls *prometheus.CounterVec
 	sites     *siteCollector
+	edges     *edgeCollector
 	agentMetrics
 	boots *bootMetrics
 
@@ -74,12 +75,13 @@ var collectors = &metrics{
 	siteCalls: counter("inventory_calls_total", "Calls to Ironic's API that read a site's nodes, by resource."+
 		" They are among ironic_calls_total, too.", "resource"),
 	sites: newSiteCollector(),
+	edges: newEdgeCollector(),
 }
 
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.beacons, m.up, m.stores, m.guards, m.lookupReplays, m.loops, m.boots, m.readings, m.siteCalls, m.sites, m.notifications, m.brokers} {
+	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.beacons, m.up, m.stores, m.guards, m.lookupReplays, m.loops, m.boots, m.readings, m.siteCalls, m.sites, m.edges, m.notifications, m.brokers} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

@@ -203,6 +203,7 @@ type Handler struct {
 	conductor  string
 	files      conductorFiles
 	shadows    chan struct{} // slots
+	name       string        // what it is called, once it has started
 	logger     *zap.Logger
 	quiet      *zap.Logger // for what clients can cause
 	metrics    *metrics
@@ -365,6 +366,7 @@ const (
 type nodeSource interface {
 	NodeByMAC(ctx context.Context, mac string) (*ipxe.Node, error)
 	NodeByUUID(ctx context.Context, uuid string) (*ipxe.Node, error)
+	NodeByName(ctx context.Context, name string) (*ipxe.Node, error)
 }
 
 // Interface guards.

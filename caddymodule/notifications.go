@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ironic-edge/ironic-edge/cache/lookup"
+	"github.com/ironic-edge/ironic-edge/caddymodule/api"
 	"github.com/ironic-edge/ironic-edge/ironic/notification"
 )
 
@@ -169,6 +170,7 @@ type feed struct {
 	logger atomic.Pointer[zap.Logger] // of the user that rules
 	since  atomic.Int64               // Unix time in nanoseconds of the connection; 0: there is none
 	last   atomic.Int64               // that of the last message
+	why    atomic.Pointer[string]     // there is no connection; nil: it has not been tried yet
 
 	// Only for the goroutine of the connection.
 	told       string // what the log was last told about a connection that is not there
@@ -240,16 +242,24 @@ func (f *feed) disconnected() {
 	}
 }
 
-// heard is since when there is a connection, and when the last message came; zero: there is no connection, or never came
-// one.
-func (f *feed) heard() (since, last time.Time) {
-	at := func(n int64) time.Time {
+// view is what the API shows.
+func (f *feed) view() *api.Notifications {
+	f.mu.Lock()
+	v := &api.Notifications{Broker: f.config.Address}
+	f.mu.Unlock()
+	at := func(n int64) *time.Time {
 		if n == 0 {
-			return time.Time{}
+			return nil
 		}
-		return time.Unix(0, n)
+		t := time.Unix(0, n)
+		return &t
 	}
-	return at(f.since.Load()), at(f.last.Load())
+	v.Since, v.Last = at(f.since.Load()), at(f.last.Load())
+	v.Connected = v.Since != nil
+	if why := f.why.Load(); why != nil && !v.Connected {
+		v.Reason = *why
+	}
+	return v
 }
 
 // terms are those by which a handler keeps what it knows of nodes. A node_ttl that counts on notifications is not to be
@@ -301,7 +311,9 @@ func (f *feed) Lost(err error, retry time.Duration) {
 	if f.told == err.Error() {
 		return
 	}
-	f.told = err.Error()
+	why := err.Error()
+	f.told = why
+	f.why.Store(&why)
 	f.logger.Load().Warn("Ironic's notifications are not heard; what is known of nodes is good for seconds only until they are, and the broker is tried again and again",
 		zap.String("broker", f.config.Address), zap.Error(err), zap.Duration("retry_in", retry))
 }

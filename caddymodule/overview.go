@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,15 +27,7 @@ type overview struct {
 }
 
 func overviewOf(a *App) *overview {
-	o := &overview{running: a.ctx}
-	for i, h := range a.handlers {
-		name := h.publicURL
-		if name == "" || slices.Contains(o.names, name) {
-			name = fmt.Sprintf("edge %d", i+1)
-		}
-		o.handlers, o.names = append(o.handlers, h), append(o.names, name)
-	}
-	return o
+	return &overview{running: a.ctx, handlers: a.handlers, names: a.names()}
 }
 
 // fault is what a caller of the admin API did wrong, or what is not there.
@@ -58,8 +49,10 @@ func faultOf(err error) *fault {
 	case errors.As(err, &nothing):
 		return &fault{http.StatusNotFound, string(nothing.Reason), err.Error()}
 	case errors.Is(err, ironic.ErrNoNode):
-		return &fault{http.StatusNotFound, reasonNoNode, "no node is called that; give a UUID, a MAC address, or a name that ironic-edge nodes lists"}
-	case errors.As(err, &e), errors.Is(err, lookup.ErrSlow):
+		return &fault{http.StatusNotFound, reasonNoNode, "no node is called that; give a UUID, a MAC address or a name that Ironic knows (ironic-edge nodes lists some)"}
+	case errors.Is(err, lookup.ErrSlow):
+		return &fault{http.StatusServiceUnavailable, reasonSlow, "Ironic has not answered yet, and is asked on; try again in a moment"}
+	case errors.As(err, &e):
 		return &fault{http.StatusServiceUnavailable, reasonUnavailable, err.Error()}
 	}
 	return &fault{http.StatusUnprocessableEntity, "failed", err.Error()}
@@ -180,6 +173,9 @@ func (o *overview) Status() api.Status {
 		for j := range all {
 			e.Boots[string(all[j].Outcome)]++
 		}
+		if h.notifications != nil {
+			e.Notifications = h.site.feed.view()
+		}
 		if h.roster != nil {
 			e.Inventory = h.inventoryView()
 		}
@@ -227,7 +223,9 @@ func (o *overview) Nodes() []api.Node {
 				continue
 			}
 			at[n.UUID] = len(nodes)
-			nodes = append(nodes, listedNode(o.names[i], n))
+			node := listedNode(o.names[i], n)
+			node.Asked = h.site.boots.Asked(n.UUID)
+			nodes = append(nodes, node)
 		}
 	}
 	seen := make(map[string]bool)
@@ -239,7 +237,7 @@ func (o *overview) Nodes() []api.Node {
 		j, there := at[b.Node]
 		if !there {
 			j = len(nodes)
-			nodes = append(nodes, api.Node{UUID: b.Node, Name: b.Name, MACs: append([]string{}, b.MACs...), State: b.State, Age: time.Since(b.Seen).Seconds()})
+			nodes = append(nodes, api.Node{UUID: b.Node, Name: b.Name, MACs: append([]string{}, b.MACs...), State: b.State, Age: time.Since(b.Seen).Seconds(), Asked: b.Seen})
 		}
 		nodes[j].Stage = string(b.Stage)
 		if len(b.Diagnoses) > 0 {

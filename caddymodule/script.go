@@ -124,12 +124,7 @@ func uuidKey(uuid string) string { return "uuid " + strings.ToLower(uuid) }
 func (h *Handler) load(ctx context.Context, key, client string) (*knownNode, error) {
 	ctx, step := startStep(ctx, "ironic-edge resolve node", trace.SpanKindInternal)
 	defer step.end()
-	kind, name, _ := strings.Cut(key, " ")
-	mac, uuid := "", name
-	if kind == "mac" {
-		mac, uuid = name, ""
-	}
-	node, err := h.askIronic(ctx, key, mac, uuid, client)
+	node, err := h.askByKey(ctx, key, client)
 	if err != nil {
 		step.fail()
 		return nil, err

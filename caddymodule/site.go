@@ -140,7 +140,7 @@ func (h *Handler) checkSite(others []*Handler) error {
 // askIronic asks Ironic for a node, for a client: alone, or with others of the site at once.
 func (h *Handler) askIronic(ctx context.Context, key, mac, uuid, client string) (*ipxe.Node, error) {
 	if h.roster == nil {
-		return h.askAlone(ctx, key, mac, uuid, client)
+		return h.askAlone(ctx, key, client, h.byAddressOrUUID(mac, uuid))
 	}
 	if err := h.site.gate.down(); err != nil {
 		return nil, err // a reading would find out no more, and be waited for
@@ -155,7 +155,7 @@ func (h *Handler) askIronic(ctx context.Context, key, mac, uuid, client string) 
 		client = "" // it costs a client nothing to ask for what is known
 	}
 	asked, began := time.Now(), h.site.nodes.Epoch()
-	node, err := h.askAlone(ctx, key, mac, uuid, client)
+	node, err := h.askAlone(ctx, key, client, h.byAddressOrUUID(mac, uuid))
 	switch {
 	case err == nil:
 		h.roster.Learn(mac, node, asked, began)
@@ -165,16 +165,23 @@ func (h *Handler) askIronic(ctx context.Context, key, mac, uuid, client string) 
 	return node, err
 }
 
-func (h *Handler) askAlone(ctx context.Context, key, mac, uuid, client string) (node *ipxe.Node, err error) {
+// byAddressOrUUID asks for a node by one of them.
+func (h *Handler) byAddressOrUUID(mac, uuid string) func(context.Context) (*ipxe.Node, error) {
+	return func(ctx context.Context) (*ipxe.Node, error) {
+		if mac != "" {
+			return h.client.NodeByMAC(ctx, mac)
+		}
+		return h.client.NodeByUUID(ctx, uuid)
+	}
+}
+
+// askAlone asks Ironic for one node, within what the client may cause and the gate lets through.
+func (h *Handler) askAlone(ctx context.Context, key, client string, find func(context.Context) (*ipxe.Node, error)) (node *ipxe.Node, err error) {
 	if client != "" && !h.site.rates.admit(client, cmp.Or(h.ClientRate, defaultClientRate)) {
 		return nil, errClientRate
 	}
 	err = h.site.gate.ask(ctx, key, func(ctx context.Context) (err error) {
-		if mac != "" {
-			node, err = h.client.NodeByMAC(ctx, mac)
-		} else {
-			node, err = h.client.NodeByUUID(ctx, uuid)
-		}
+		node, err = find(ctx)
 		return err
 	})
 	return node, err

@@ -58,7 +58,7 @@ func (h *Handler) traceRequest(r *http.Request, route route) (*http.Request, *st
 		return r, nil
 	}
 	answer := &tracedAnswer{caddys: caddys, traces: &h.site.boots.traces}
-	answer.traces.see(caddys.TracerProvider())
+	answer.traces.see(caddys)
 	answer.first = &step{answer: answer, name: route.span(), kind: trace.SpanKindInternal, begun: time.Now()}
 	return r.WithContext(context.WithValue(r.Context(), stepKey{}, answer.first)), answer.first
 }

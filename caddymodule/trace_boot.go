@@ -4,13 +4,12 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/hex"
-	"strings"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
@@ -37,10 +36,15 @@ const (
 // the boot's end; below it are the requests and the stages. The trace's id is the request id of the boot's first script,
 // which is in the kernel's command line and in Ironic's log.
 type traces struct {
-	mu       sync.Mutex
-	provider trace.TracerProvider // nil: nothing was traced yet
-	byBoot   map[string]*bootTrace
-	order    []string // the oldest boot first
+	newRoots func(trace.Span) (*sdk.TracerProvider, error)
+	mark     func(boot string) // that it is traced
+
+	mu      sync.Mutex
+	roots   *sdk.TracerProvider // of the boots' own spans; nil: nothing was traced yet
+	closed  bool
+	byBoot  map[string]*bootTrace
+	order   []string     // the oldest boot first
+	waiting []boots.Boot // that are over, for the provider
 }
 
 type bootTrace struct {
@@ -57,13 +61,6 @@ const (
 	maxEarly  = 32
 )
 
-// see remembers who exports spans.
-func (t *traces) see(provider trace.TracerProvider) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.provider = provider
-}
-
 // add adds a request to the trace of its boot. False: it is in none.
 func (t *traces) add(a *tracedAnswer) bool {
 	a.mu.Lock()
@@ -74,6 +71,9 @@ func (t *traces) add(a *tracedAnswer) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.roots == nil {
+		return false
+	}
 	b := t.ofLocked(boot.ID)
 	if b.count == maxTraced {
 		return false
@@ -86,7 +86,7 @@ func (t *traces) add(a *tracedAnswer) bool {
 			b.early = append(b.early, a)
 			return true
 		}
-		b.begin(t.provider, boot.Started, boot.RequestID)
+		t.beginLocked(b, boot.ID, boot.Started, boot.RequestID)
 	}
 	b.count++
 	a.export(trace.ContextWithSpan(context.Background(), b.root))
@@ -114,25 +114,15 @@ func (t *traces) ofLocked(boot string) *bootTrace {
 	return b
 }
 
-// begin begins the boot's own span, and adds what waited for it.
-func (b *bootTrace) begin(provider trace.TracerProvider, started time.Time, requestID string) {
-	_, b.root = provider.Tracer(tracerName).Start(underRequestID(requestID), "ironic-edge boot", trace.WithTimestamp(started))
+// beginLocked begins the boot's own span, and adds what waited for it.
+func (t *traces) beginLocked(b *bootTrace, boot string, started time.Time, requestID string) {
+	_, b.root = t.roots.Tracer(tracerName).Start(rootOf(boot, requestID), "ironic-edge boot", trace.WithTimestamp(started))
+	t.mark(boot)
 	for _, a := range b.early {
 		b.count++
 		a.export(trace.ContextWithSpan(context.Background(), b.root))
 	}
 	b.early = nil
-}
-
-// underRequestID has the first span begun with it be that of a trace whose id is the request id, without "req-" and dashes.
-// A parent without a span's id is none: only its trace's id is taken. Without a request id, one is drawn.
-func underRequestID(id string) context.Context {
-	var config trace.SpanContextConfig
-	digits := strings.ReplaceAll(strings.TrimPrefix(id, "req-"), "-", "")
-	if n, err := hex.Decode(config.TraceID[:], []byte(digits[:min(len(digits), 32)])); err != nil || n != len(config.TraceID) {
-		return context.Background()
-	}
-	return trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(config))
 }
 
 // stuck notes in a boot's span that it goes no further.
@@ -148,7 +138,14 @@ func (t *traces) stuck(b *boots.Boot, code boots.Code) {
 func (t *traces) end(b *boots.Boot) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.provider == nil {
+	t.endLocked(b)
+}
+
+func (t *traces) endLocked(b *boots.Boot) {
+	if t.roots == nil {
+		if b.Traced && len(t.waiting) < maxWaitingTraces { // by the process before this one
+			t.waiting = append(t.waiting, *b)
+		}
 		return
 	}
 	known := t.ofLocked(b.ID)
@@ -157,7 +154,7 @@ func (t *traces) end(b *boots.Boot) {
 		if len(b.RequestIDs) > 0 {
 			first = b.RequestIDs[0]
 		}
-		known.begin(t.provider, b.Started, first)
+		t.beginLocked(known, b.ID, b.Started, first)
 	}
 	if known.over {
 		return
@@ -169,11 +166,10 @@ func (t *traces) end(b *boots.Boot) {
 		stage.End(trace.WithTimestamp(latest(p.Begun, p.Ended)))
 	}
 	for _, id := range b.RequestIDs {
-		under := underRequestID(id)
-		if trace.SpanContextFromContext(under).TraceID() == known.root.SpanContext().TraceID() {
+		if traceOf(id) == known.root.SpanContext().TraceID() {
 			continue
 		}
-		_, other := tracer.Start(under, "ironic-edge boot", trace.WithTimestamp(b.Started), trace.WithLinks(trace.Link{SpanContext: known.root.SpanContext()}),
+		_, other := tracer.Start(underRequestID(id), "ironic-edge boot", trace.WithTimestamp(b.Started), trace.WithLinks(trace.Link{SpanContext: known.root.SpanContext()}),
 			trace.WithAttributes(attribute.String(attributeBoot, b.ID), attribute.String(attributeNode, b.Node)))
 		other.End(trace.WithTimestamp(b.Ended))
 	}

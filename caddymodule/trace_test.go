@@ -6,12 +6,14 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -29,7 +31,11 @@ type tracedSite struct {
 func newTracedSite(options ...sdk.TracerProviderOption) *tracedSite {
 	exported := tracetest.NewInMemoryExporter()
 	provider := sdk.NewTracerProvider(append(options, sdk.WithSyncer(exported))...)
-	return &tracedSite{&Handler{site: &site{boots: newTimeline()}}, exported, provider.Tracer("caddy")}
+	s := &tracedSite{&Handler{site: &site{boots: newTimeline()}}, exported, provider.Tracer("caddy")}
+	s.handler.site.boots.traces.newRoots = func(trace.Span) (*sdk.TracerProvider, error) {
+		return sdk.NewTracerProvider(append(options, sdk.WithSyncer(exported), sdk.WithIDGenerator(rootIDs{}))...), nil
+	}
+	return s
 }
 
 // script is a request for a script, as the handler records it. Without a kind it is refused.
@@ -140,8 +146,7 @@ func TestShareOfBoots(t *testing.T) {
 	t.Parallel()
 	sampler, n := sdk.TraceIDRatioBased(0.25), 0
 	for range 4000 {
-		id := trace.SpanContextFromContext(underRequestID(newRequestID())).TraceID()
-		if sampler.ShouldSample(sdk.SamplingParameters{TraceID: id}).Decision == sdk.RecordAndSample {
+		if sampler.ShouldSample(sdk.SamplingParameters{TraceID: traceOf(newRequestID())}).Decision == sdk.RecordAndSample {
 			n++
 		}
 	}
@@ -179,5 +184,101 @@ func TestNoTracing(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// restart has the journal's boots go on in another process, to which the same spans are exported.
+func (s *tracedSite) restart(t *testing.T, journal string) *tracedSite {
+	t.Helper()
+	before := s.handler.site.boots
+	before.options.File = journal
+	before.close()
+	// As the timeline's goroutine writes it.
+	open := func(line *timeline) {
+		j, err := boots.OpenJournal(journal, line.Timeline)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(before)
+	next := newTimeline()
+	next.traces.newRoots = before.traces.newRoots
+	open(next)
+	return &tracedSite{&Handler{site: &site{boots: next}}, s.exported, s.tracer}
+}
+
+// keptExporter keeps what it got when its provider ends.
+type keptExporter struct{ *tracetest.InMemoryExporter }
+
+func (keptExporter) Shutdown(context.Context) error { return nil }
+
+// TestTraceOutlivesTheProcess: the requests before a restart and those after it are below one span of the boot.
+func TestTraceOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ids   int  // scripts before the restart
+		after bool // whether a request comes between the restart and the end
+	}{"a request comes before the end": {1, true}, "none comes before the end": {1, false}, "after many scripts": {9, true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newTracedSite()
+				s.handler.site.boots.traces.newRoots = func(trace.Span) (*sdk.TracerProvider, error) {
+					return sdk.NewTracerProvider(sdk.WithSyncer(keptExporter{s.exported}), sdk.WithIDGenerator(rootIDs{})), nil
+				}
+				first := newRequestID()
+				s.script("deploy", first)
+				for range c.ids - 1 {
+					s.script("deploy", newRequestID())
+				}
+				time.Sleep(time.Minute)
+				if got := s.of(first); slices.Contains(got, " > ironic-edge boot") {
+					t.Fatalf("the boot's span is exported before its end: %q", got)
+				}
+				s = s.restart(t, filepath.Join(t.TempDir(), "boots"))
+				want := []string{" > ironic-edge boot", "ironic-edge boot > stage kernel", "ironic-edge boot > stage script"}
+				for range c.ids {
+					want = append(want, "ironic-edge boot > ironic-edge script")
+				}
+				if c.after {
+					s.script("deploy", newRequestID())
+					want = append(want, "ironic-edge boot > ironic-edge script")
+				}
+				s.end()
+				if c.after {
+					s.end()
+				} else {
+					// A request of another boot, by which it is known who takes spans.
+					s.handler.site.boots.traces.see(nil)
+				}
+				slices.Sort(want)
+				if got := s.of(first); !slices.Equal(got, want) {
+					t.Errorf("the boot's trace is\n%q, want\n%q", got, want)
+				}
+			})
+		})
+	}
+}
+
+// TestTraceEndsWithTheProcess: without a file for boots nobody goes on with them, so that their spans end with the process.
+func TestTraceEndsWithTheProcess(t *testing.T) {
+	t.Parallel()
+	s := newTracedSite()
+	s.handler.site.boots.traces.newRoots = func(trace.Span) (*sdk.TracerProvider, error) {
+		return sdk.NewTracerProvider(sdk.WithSyncer(keptExporter{s.exported}), sdk.WithIDGenerator(rootIDs{})), nil
+	}
+	id := newRequestID()
+	s.script("deploy", id)
+	s.handler.site.boots.close()
+	if got, want := s.of(id), []string{" > ironic-edge boot", "ironic-edge boot > ironic-edge script", "ironic-edge boot > stage kernel", "ironic-edge boot > stage script"}; !slices.Equal(got, want) {
+		t.Errorf("the boot's trace is %q, want %q", got, want)
+	}
+	for _, span := range s.exported.GetSpans() {
+		if span.Name == "ironic-edge boot" && !slices.ContainsFunc(span.Attributes, func(a attribute.KeyValue) bool { return a.Key == attributeOutcome && a.Value.AsString() == "running" }) {
+			t.Errorf("the boot's span has %v", span.Attributes)
+		}
 	}
 }

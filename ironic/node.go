@@ -57,6 +57,46 @@ func (c *Client) NodeByUUID(ctx context.Context, uuid string) (*ipxe.Node, error
 	return c.node(ctx, strings.ToLower(uuid))
 }
 
+// NodeByName returns the node that is called so, in one call. Names are compared as Ironic's database does. The error is an
+// *Error, or that of ctx when ctx was cancelled; no node has a name that Ironic would not take.
+func (c *Client) NodeByName(ctx context.Context, name string) (*ipxe.Node, error) {
+	if !isNodeName(name) {
+		return nil, &Error{Kind: ErrNoNode, Op: "find a node", Reason: "not_a_name", Err: errors.New("it is no name of a node")}
+	}
+	op := "find the node called " + name
+	body, err := c.get(ctx, op, "nodes/"+name+"?fields="+nodeFields)
+	if err != nil {
+		return nil, err
+	}
+	n, err := translateNamed(op, name, body)
+	if err != nil {
+		return nil, err
+	}
+	return c.withVolumes(ctx, n)
+}
+
+// isNodeName reports whether Ironic takes a name for a node (ironic/common/utils.py: is_valid_logical_name), and would not
+// take it for something else in a path: its own words there are reserved (ironic/api/controllers/v1/node.py:
+// get_nodes_controller_reserved_names), and one lists all nodes.
+func isNodeName(name string) bool {
+	if name == "" || len(name) > 255 || strings.Trim(name, ".") == "" {
+		return false
+	}
+	if _, err := ipxe.ParseUUID(name); err == nil {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-._~", rune(c)) {
+			return false
+		}
+	}
+	switch name {
+	case "detail", "maintenance", "management", "states", "validate", "vendor_passthru":
+		return false
+	}
+	return true
+}
+
 func (c *Client) node(ctx context.Context, uuid string) (*ipxe.Node, error) {
 	op := "find node " + uuid
 	body, err := c.get(ctx, op, "nodes/"+uuid+"?fields="+nodeFields)
@@ -67,11 +107,18 @@ func (c *Client) node(ctx context.Context, uuid string) (*ipxe.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.withVolumes(ctx, n)
+}
+
+// withVolumes adds what a node boots from, if that is a volume.
+func (c *Client) withVolumes(ctx context.Context, n *ipxe.Node) (*ipxe.Node, error) {
 	if n.BootVolume == "" {
 		return n, nil
 	}
-	op = "find the volume targets of node " + uuid
-	if body, err = c.get(ctx, op, "volume/targets?node="+uuid+"&fields="+targetFields); err != nil {
+	uuid := n.UUID
+	op := "find the volume targets of node " + uuid
+	body, err := c.get(ctx, op, "volume/targets?node="+uuid+"&fields="+targetFields)
+	if err != nil {
 		return nil, err
 	}
 	if n.Volumes, err = translateTargets(op, body); err != nil {

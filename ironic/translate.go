@@ -135,6 +135,24 @@ func translateNode(op, uuid string, body []byte) (*ipxe.Node, error) {
 	return a.node(o, uuid)
 }
 
+// translateNamed is translateNode for a node that was asked for by its name.
+func translateNamed(op, name string, body []byte) (*ipxe.Node, error) {
+	a := answer{op: op}
+	o, err := parseObject(body)
+	if err != nil {
+		a.fail(err)
+		return nil, a.err
+	}
+	uuid := a.uuid(o, "uuid")
+	if found := a.text(o, "name"); a.err == nil && !strings.EqualFold(found, name) {
+		a.fail(&unusable{"wrong_node", "the answer is about another node"})
+	}
+	if a.err != nil {
+		return nil, a.err
+	}
+	return a.node(o, strings.ToLower(uuid))
+}
+
 // node translates a node, which must be the one with that UUID.
 func (a *answer) node(o object, uuid string) (*ipxe.Node, error) {
 	for _, field := range strings.Split(nodeFields, ",") {

@@ -41,12 +41,13 @@ type Status struct {
 
 // Edge is one ironic_edge of the configuration.
 type Edge struct {
-	Name      string         `json:"name"` // public_url, or the order in the configuration
-	Ironic    Ironic         `json:"ironic"`
-	Inventory *Inventory     `json:"inventory,omitempty"`
-	Store     *Store         `json:"store,omitempty"`
-	Boots     map[string]int `json:"boots,omitempty"` // by outcome
-	Refusals  []Refusal      `json:"refusals,omitempty"`
+	Name          string         `json:"name"` // public_url, or the address of its site, with more where edges would be called the same
+	Ironic        Ironic         `json:"ironic"`
+	Notifications *Notifications `json:"notifications,omitempty"`
+	Inventory     *Inventory     `json:"inventory,omitempty"`
+	Store         *Store         `json:"store,omitempty"`
+	Boots         map[string]int `json:"boots,omitempty"` // by outcome
+	Refusals      []Refusal      `json:"refusals,omitempty"`
 }
 
 // Ironic is how the way to Ironic is.
@@ -55,6 +56,15 @@ type Ironic struct {
 	Up     bool       `json:"up"`
 	Since  *time.Time `json:"since,omitempty"`
 	Reason string     `json:"reason,omitempty"` // why it is not up
+}
+
+// Notifications is how the way to the broker is on which Ironic says what changed.
+type Notifications struct {
+	Broker    string     `json:"broker"` // host:port
+	Connected bool       `json:"connected"`
+	Since     *time.Time `json:"since,omitempty"`        // of the connection
+	Last      *time.Time `json:"last_message,omitempty"` // over this connection or an earlier one
+	Reason    string     `json:"reason,omitempty"`       // why there is no connection
 }
 
 // Inventory is what is known of a site's nodes.
@@ -97,6 +107,7 @@ type Node struct {
 	Stage   string    `json:"stage,omitempty"`
 	Advice  string    `json:"advice,omitempty"`
 	Changed time.Time `json:"provision_updated_at,omitzero"`
+	Asked   time.Time `json:"last_asked,omitzero"` // when it was last seen in a boot, kept or not
 }
 
 // Image is an object of the store.

@@ -33,13 +33,17 @@ type Boot struct {
 	// State is the provision state as last seen, since StateSince.
 	State      string    `json:"provision_state,omitempty"`
 	StateSince time.Time `json:"provision_state_since,omitzero"`
-	// RequestIDs are those that the last scripts had for the agent.
+	// RequestIDs are those that the first and the last scripts had for the agent. Traced says that a trace has the id of the
+	// first one.
 	RequestIDs []string `json:"request_ids,omitempty"`
+	Traced     bool     `json:"traced,omitempty"`
 	// Scripts is how many scripts were given, Refusals how many requests for one were refused, since the last was given.
 	Scripts  int `json:"scripts"`
 	Refusals int `json:"refusals,omitempty"`
 	// Restarts is how many boots went before this one within half an hour of each other whose agent never looked itself up.
+	// Returns is how often in this boot the NIC that asked first was sent to its disk again.
 	Restarts int `json:"restarts,omitempty"`
+	Returns  int `json:"returns,omitempty"`
 	// Reported is the last failure that the machine itself told of.
 	Reported *Reported `json:"reported,omitempty"`
 	// Given is when the last script was given, Racing that two NICs were given one within seconds.

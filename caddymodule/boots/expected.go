@@ -76,9 +76,8 @@ func (t *Timeline) silentLocked(e *expectation, now time.Time) bool {
 	if now.Sub(since) < askWithin {
 		return false
 	}
-	b := t.byNode[e.UUID]
 	const early = time.Minute // a machine may ask before Ironic writes that it waits
-	return b == nil || b.Seen.Before(e.Since.Add(-early))
+	return t.askedLocked(e.UUID).Before(e.Since.Add(-early))
 }
 
 func (e *expectation) shown() Silent {

@@ -70,6 +70,9 @@ func (t *Timeline) Image(node string, client netip.Addr, label string, counter *
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.ofImageLocked(node, client)
+	if b == nil {
+		t.goesOnLocked(node, now)
+	}
 	if b == nil || b.Over() && now.Sub(b.Ended) > settle {
 		return nil
 	}

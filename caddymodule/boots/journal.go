@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,9 +18,10 @@ import (
 )
 
 // Journal keeps boots in a file, for the time after a restart. The file has a line of JSON for a boot as it was at some
-// time; the last one of an id counts:
+// time, of which the last one of an id counts, or lines with when nodes were last seen whose boots are not kept:
 //
 //	{"v":1,"boot":{...}}
+//	{"v":1,"asked":{"<uuid>":"<time>", ...}}
 //
 // Lines that are no such line are passed over, as are those of another version. When the file has grown beyond what is
 // worth keeping it is written anew beside itself and renamed. It is not synced: a crash of the machine costs the last
@@ -36,14 +38,17 @@ const (
 	journalVersion = 1
 	// maxLine bounds a line: a boot with all that it may hold takes some 30 KiB.
 	maxLine = 128 << 10
+	// maxSigns is how many nodes a line tells of, some 80 bytes each.
+	maxSigns = 1000
 	// journalSlack is by how much a journal may grow beyond twice what it holds.
 	journalSlack = 1 << 20
 )
 
 // line is a line of the journal.
 type line struct {
-	Version int  `json:"v"`
-	Boot    Boot `json:"boot"`
+	Version int                  `json:"v"`
+	Boot    *Boot                `json:"boot,omitempty"`
+	Asked   map[string]time.Time `json:"asked,omitempty"`
 }
 
 // OpenJournal opens a journal, which is made if it is not there, and has the timeline take in what is in it.
@@ -52,11 +57,11 @@ func OpenJournal(path string, t *Timeline) (*Journal, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	kept, err := j.read()
+	kept, asked, err := j.read()
 	if err != nil {
 		return nil, err
 	}
-	t.restore(kept)
+	t.restore(kept, asked)
 	if err := j.rewrite(t); err != nil {
 		return nil, err
 	}
@@ -71,20 +76,20 @@ func (j *Journal) Close() error {
 	return j.file.Close()
 }
 
-// read returns what the file holds of each boot, oldest first.
-func (j *Journal) read() ([]Boot, error) {
+// read returns what the file holds of each boot, oldest first, and of when others were seen.
+func (j *Journal) read() ([]Boot, map[string]time.Time, error) {
 	f, err := os.Open(j.path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, cmp.Or(err, errors.New("it is not a regular file"))
+		return nil, nil, cmp.Or(err, errors.New("it is not a regular file"))
 	}
-	kept := make(map[string]Boot)
+	kept, asked := make(map[string]Boot), make(map[string]time.Time)
 	reader := bufio.NewReaderSize(f, maxLine)
 	for {
 		text, err := reader.ReadSlice('\n')
@@ -94,14 +99,17 @@ func (j *Journal) read() ([]Boot, error) {
 			err = long
 		}
 		var l line
-		if err == nil && json.Unmarshal(text, &l) == nil && l.Version == journalVersion && l.Boot.usable() {
-			kept[l.Boot.ID] = l.Boot
+		if err == nil && json.Unmarshal(text, &l) == nil && l.Version == journalVersion {
+			if l.Boot != nil && l.Boot.usable() {
+				kept[l.Boot.ID] = *l.Boot
+			}
+			maps.Copy(asked, l.Asked)
 		}
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	boots := make([]Boot, 0, len(kept))
@@ -109,7 +117,7 @@ func (j *Journal) read() ([]Boot, error) {
 		boots = append(boots, b)
 	}
 	slices.SortFunc(boots, func(a, b Boot) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID)) })
-	return boots, nil
+	return boots, asked, nil
 }
 
 // usable reports whether a boot that was read is one, within its bounds.
@@ -118,8 +126,8 @@ func (b *Boot) usable() bool {
 		len(b.MACs) <= MaxMACs && len(b.Clients) <= maxClients && len(b.RequestIDs) <= maxIDs && len(b.Images) <= maxImages
 }
 
-// restore takes in boots that are not there yet. Their transfers are no more.
-func (t *Timeline) restore(kept []Boot) {
+// restore takes in boots that are not there yet, and when others were seen. Their transfers are no more.
+func (t *Timeline) restore(kept []Boot, asked map[string]time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	newer := t.order
@@ -174,6 +182,11 @@ func (t *Timeline) restore(kept []Boot) {
 		}
 	}
 	t.order = append(t.order, newer...)
+	for node, seen := range asked {
+		if t.byNode[node] == nil {
+			t.signs.note(node, seen)
+		}
+	}
 	t.evictLocked()
 	t.changedLocked(nil)
 }
@@ -183,7 +196,7 @@ func (t *Timeline) write(j *Journal) {
 	if j == nil {
 		return
 	}
-	err := j.add(t.dirty())
+	err := j.add(t.dirty(), t.freshSigns())
 	if j.failed || err == nil && j.size > j.most { // what could not be added before is nowhere else
 		err = j.rewrite(t)
 	}
@@ -209,8 +222,17 @@ func (t *Timeline) dirty() []Boot {
 	return dirty
 }
 
-func (j *Journal) add(boots []Boot) error {
-	if len(boots) == 0 {
+// freshSigns returns when nodes were seen, as far as the journal does not have it.
+func (t *Timeline) freshSigns() map[string]time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fresh := maps.Clone(t.signs.fresh)
+	clear(t.signs.fresh)
+	return fresh
+}
+
+func (j *Journal) add(boots []Boot, asked map[string]time.Time) error {
+	if len(boots)+len(asked) == 0 {
 		return nil
 	}
 	if j.file == nil {
@@ -218,9 +240,12 @@ func (j *Journal) add(boots []Boot) error {
 	}
 	var out bytes.Buffer
 	for _, b := range boots {
-		if err := appendLine(&out, b); err != nil {
+		if err := appendLine(&out, line{Boot: &b}); err != nil {
 			return err
 		}
+	}
+	if err := appendSigns(&out, asked); err != nil {
+		return err
 	}
 	n, err := j.file.Write(out.Bytes())
 	j.size += int64(n)
@@ -230,8 +255,23 @@ func (j *Journal) add(boots []Boot) error {
 	return err
 }
 
-func appendLine(out *bytes.Buffer, b Boot) error {
-	text, err := json.Marshal(line{journalVersion, b})
+// appendSigns appends lines with when nodes were seen.
+func appendSigns(out *bytes.Buffer, asked map[string]time.Time) error {
+	for nodes := range slices.Chunk(slices.Sorted(maps.Keys(asked)), maxSigns) {
+		l := line{Asked: make(map[string]time.Time, len(nodes))}
+		for _, node := range nodes {
+			l.Asked[node] = asked[node]
+		}
+		if err := appendLine(out, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func appendLine(out *bytes.Buffer, l line) error {
+	l.Version = journalVersion
+	text, err := json.Marshal(l)
 	if err != nil {
 		return err
 	}
@@ -257,7 +297,7 @@ func (j *Journal) rewrite(t *Timeline) (err error) {
 	var out bytes.Buffer
 	size := int64(0)
 	for _, b := range slices.Backward(t.List(Filter{})) {
-		if err := appendLine(&out, b); err != nil {
+		if err := appendLine(&out, line{Boot: &b}); err != nil {
 			return err
 		}
 		if out.Len() >= 1<<20 {
@@ -266,6 +306,13 @@ func (j *Journal) rewrite(t *Timeline) (err error) {
 				return err
 			}
 		}
+	}
+	t.mu.Lock()
+	asked := maps.Clone(t.signs.at)
+	clear(t.signs.fresh)
+	t.mu.Unlock()
+	if err := appendSigns(&out, asked); err != nil {
+		return err
 	}
 	size += int64(out.Len())
 	if _, err := out.WriteTo(f); err != nil {

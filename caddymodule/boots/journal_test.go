@@ -88,7 +88,7 @@ func TestJournalPassesOverWhatItCannotRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "boots")
 	started := time.Now().Add(-time.Hour)
 	entry := func(id string, change func(*line)) string {
-		l := line{journalVersion, Boot{ID: id, Node: "node-" + id, Started: started, Seen: started, Outcome: Running, Stages: []Phase{{Stage: StageScript, Begun: started}}}}
+		l := line{Version: journalVersion, Boot: &Boot{ID: id, Node: "node-" + id, Started: started, Seen: started, Outcome: Running, Stages: []Phase{{Stage: StageScript, Begun: started}}}}
 		if change != nil {
 			change(&l)
 		}

@@ -20,6 +20,16 @@ func (b *boot) ref() Ref {
 	return r
 }
 
+// MarkTraced notes that spans of a boot were exported, for who goes on with it after a restart.
+func (t *Timeline) MarkTraced(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if b := t.byID[id]; b != nil && !b.Traced {
+		b.Traced = true
+		t.changedLocked(b)
+	}
+}
+
 // Ref names the boot that the transfer is of.
 func (x *Transfer) Ref() Ref {
 	if x == nil {

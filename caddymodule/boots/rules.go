@@ -37,6 +37,7 @@ const (
 	CodeNeverAsked Code = "never_asked" // Ironic waits for a node that asked for nothing
 
 	codeScriptWaits Code = "script_waits"
+	codeDiskLoop    Code = "disk_loop"
 )
 
 // The times after which something is found wrong.
@@ -110,9 +111,9 @@ var rules = []rule{
 	{"boot_loop", Error, false, func(b *Boot, _ time.Time) string {
 		return when(b.Restarts >= loopAfter && b.Lookup.Taken == 0, "The machine has asked for its script in %d boots one after the other, and no agent has looked itself up.", b.Restarts+1)
 	}, "See on the console where it starts over: a kernel that panics, a ramdisk of another architecture, too little memory, a watchdog."},
-	{"disk_loop", Warning, true, func(b *Boot, _ time.Time) string {
-		return when(b.Restarts >= loopAfter && b.Kind == kindDisk, "The machine has been sent to its disk in %d boots one after the other, and comes back.", b.Restarts+1)
-	}, "See whether the disk boots at all: its boot loader, the boot mode (UEFI or BIOS), the root device that was deployed to."},
+	{codeDiskLoop, Warning, true, func(b *Boot, _ time.Time) string {
+		return when(b.comesBack() >= loopAfter, "The machine has been sent to its disk %d times one after the other, and comes back.", b.comesBack()+1)
+	}, "See whether the disk boots at all: its boot loader, the boot mode (UEFI or BIOS), the root device that was deployed to; or what restarts the machine."},
 
 	{"image_refused", Error, false, func(b *Boot, _ time.Time) string {
 		return b.firstOf(func(i *Image) string {
@@ -174,12 +175,13 @@ var rules = []rule{
 // diagnose asks the rules of a boot.
 func (b *Boot) diagnose(now time.Time) []Diagnosis {
 	under := b.Outcome == Running || b.Outcome == Stuck
+	stays := now.Sub(b.Seen) >= loopWithin
 	if b.Over() {
 		now = b.Ended
 	}
 	var found, warnings, notes []Diagnosis
 	for _, r := range rules {
-		if !under && !r.always {
+		if !under && !r.always || stays && r.code == codeDiskLoop {
 			continue
 		}
 		seen := r.see(b, now)
@@ -221,6 +223,14 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// comesBack is how often in a row the machine has come back from its disk.
+func (b *Boot) comesBack() int {
+	if b.Kind != kindDisk {
+		return 0
+	}
+	return b.Restarts + b.Returns
 }
 
 // since is when the stage began.

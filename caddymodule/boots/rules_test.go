@@ -149,7 +149,7 @@ func TestRules(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				m.script("boot_whole_disk", "active", "state")
 			}
-		}, 0, "sent to its disk in 4 boots one after the other"},
+		}, 0, "sent to its disk 4 times one after the other"},
 		{"image_refused", func(m machine) {
 			m.script("deploy", waited, "state")
 			m.ImageRefused(node1, client1, "deploy_kernel", "no_image")

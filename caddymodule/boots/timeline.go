@@ -24,6 +24,7 @@ type Timeline struct {
 	byClient map[netip.Addr]*boot
 	byID     map[string]*boot // and by request id
 	strays   strays
+	signs    lastSigns
 	expected map[string]*expectation
 	lastID   int64
 
@@ -158,9 +159,18 @@ func (t *Timeline) nextLocked(old *boot, s *Script, now time.Time) *boot {
 	b := t.beginLocked(node, now)
 	b.Name, b.State, b.StateSince = old.Name, old.State, old.StateSince
 	if old.Lookup.Taken+old.Heartbeat.Taken == 0 && old.Scripts > 0 && now.Sub(old.Started) < loopWithin && s.Kind != "" && s.Kind == old.Kind {
-		b.Restarts = old.Restarts + 1
+		b.Restarts = old.Restarts + old.Returns + 1
+		b.found = tellOnce(old.found)
 	}
 	return b
+}
+
+// tellOnce is what was told of the boots before and is not to be told again of the next one.
+func tellOnce(found map[Code]bool) map[Code]bool {
+	if !found[codeDiskLoop] {
+		return nil
+	}
+	return map[Code]bool{codeDiskLoop: true}
 }
 
 // answerLocked adds a request for a script to its boot.
@@ -187,8 +197,12 @@ func (t *Timeline) answerLocked(b *boot, s *Script, now time.Time) {
 	}
 	b.Racing = b.Racing || b.Scripts > 0 && s.MAC != "" && b.seenMAC != "" && b.seenMAC != s.MAC
 	b.seenMAC = s.MAC
+	if s.Kind == kindDisk && b.Kind == kindDisk && b.Scripts > 0 && (len(b.MACs) == 0 || s.MAC == b.MACs[0]) {
+		b.Returns++ // firmware that tries one NIC after the other is no loop
+	}
 	b.Kind, b.Given, b.Refusals = s.Kind, now, 0
 	b.Scripts++
+	t.tellDiskLoopLocked(b, now)
 	b.note(Event{At: now, Kind: EventScript, Text: s.Kind, Code: s.Reason})
 	t.identifyLocked(b, s.RequestID)
 	switch {
@@ -216,6 +230,7 @@ func (t *Timeline) beginLocked(node string, now time.Time) *boot {
 func (t *Timeline) addLocked(b *boot) {
 	t.order = append(t.order, b)
 	t.byID[b.ID], t.byNode[b.Node] = b, b
+	t.signs.forget(b.Node)
 	t.evictLocked()
 }
 
@@ -225,6 +240,9 @@ func (t *Timeline) evictLocked() {
 		t.order[0] = nil
 		t.order = t.order[1:]
 		b.evicted = true
+		if t.byNode[b.Node] == b {
+			t.signs.note(b.Node, b.Seen)
+		}
 		delete(t.byID, b.ID)
 		for _, id := range b.RequestIDs {
 			drop(t.byID, id, b)
@@ -268,9 +286,9 @@ func (t *Timeline) identifyLocked(b *boot, id string) {
 	if id == "" {
 		return
 	}
-	if len(b.RequestIDs) == maxIDs {
-		drop(t.byID, b.RequestIDs[0], b)
-		b.RequestIDs = slices.Delete(b.RequestIDs, 0, 1)
+	if len(b.RequestIDs) == maxIDs { // the first one is that of its trace
+		drop(t.byID, b.RequestIDs[1], b)
+		b.RequestIDs = slices.Delete(b.RequestIDs, 1, 2)
 	}
 	b.RequestIDs = append(b.RequestIDs, id)
 	t.byID[id] = b

@@ -118,6 +118,23 @@ func (t *Timeline) look(now time.Time) {
 	}
 }
 
+// tellDiskLoopLocked tells of a machine that comes back from its disk again and again, once for as long as it does. Its boots
+// are over as soon as they begin, so that nothing is seen of them later.
+func (t *Timeline) tellDiskLoopLocked(b *boot, now time.Time) {
+	if b.found[codeDiskLoop] || b.comesBack() < loopAfter {
+		return
+	}
+	if b.found == nil {
+		b.found = make(map[Code]bool)
+	}
+	b.found[codeDiskLoop] = true
+	for _, d := range b.diagnose(now) {
+		if d.Code == codeDiskLoop {
+			t.tellLocked(note{kind: NoticeStuck, boot: b, diagnosis: d})
+		}
+	}
+}
+
 // lookLocked looks at a boot that is under way.
 func (t *Timeline) lookLocked(b *boot, now time.Time) {
 	if b.sampleLocked(now) {

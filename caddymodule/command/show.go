@@ -61,6 +61,9 @@ func showStatus(s *screen, status *api.Status) {
 		if e.Ironic.Reason != "" {
 			line("", "%s", e.Ironic.Reason)
 		}
+		if n := e.Notifications; n != nil {
+			showNotifications(line, n, status.Time)
+		}
 		if i := e.Inventory; i != nil {
 			line("nodes", "%d of %s, as of %s ago: %s", i.Nodes, i.Scope, seconds(i.Age), api.Counts(i.States))
 		}
@@ -81,6 +84,19 @@ func showStatus(s *screen, status *api.Status) {
 			}
 			line(name, "%s ago %d %s %s to %s", api.Ago(status.Time.Sub(r.Time)), r.Status, r.Reason, r.Path, r.Client)
 		}
+	}
+}
+
+func showNotifications(line func(name, format string, args ...any), n *api.Notifications, now time.Time) {
+	switch {
+	case !n.Connected && n.Reason == "":
+		line("notified", "not yet by %s", n.Broker)
+	case !n.Connected:
+		line("notified", "not by %s: %s", n.Broker, n.Reason)
+	case n.Last == nil:
+		line("notified", "by %s for %s, of nothing yet", n.Broker, api.Ago(now.Sub(*n.Since)))
+	default:
+		line("notified", "by %s for %s, last %s ago", n.Broker, api.Ago(now.Sub(*n.Since)), api.Ago(now.Sub(*n.Last)))
 	}
 }
 

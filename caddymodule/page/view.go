@@ -34,6 +34,7 @@ type view struct {
 	Nodes      []api.Node
 	NodesTotal int
 	More       string // where the next nodes are
+	Asked      *asked
 
 	Boot        *boots.Boot
 	Steps       []step
@@ -94,6 +95,7 @@ func (p *Page) viewRack(r *http.Request, v *view) {
 	nodes = slices.DeleteFunc(nodes, func(n api.Node) bool { return !matches(v.Query, append(n.MACs, n.UUID, n.Name, n.State)...) })
 	v.Silent = slices.DeleteFunc(p.Source.Silent(), func(s boots.Silent) bool { return !matches(v.Query, s.Node, s.Name, s.State) })
 	v.Silent = v.Silent[:min(len(v.Silent), bootsShown)]
+	v.Asked = p.ask(r, v, len(nodes))
 	from, _ := strconv.Atoi(r.URL.Query().Get("from")) // anything else is the first page
 	from = min(max(from, 0), len(nodes))
 	v.Nodes = nodes[from:min(len(nodes), from+nodesShown)]

@@ -13,8 +13,9 @@ if [ "$(dpkg-query -W -f='${db:Status-Status}' rabbitmq-server 2>/dev/null || tr
 		chmod 755 "$policy"
 		trap 'rm -f "$policy"' EXIT
 	fi
-	apt-get update -q
-	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends rabbitmq-server
+	# Somebody else may be installing at the same time.
+	apt-get -o DPkg::Lock::Timeout=600 update -q
+	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -q -y --no-install-recommends rabbitmq-server
 	if [ -d /run/systemd/system ]; then
 		systemctl disable --now rabbitmq-server
 	fi

@@ -8,6 +8,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/ironic-edge/ironic-edge/integration/edge"
 	"github.com/ironic-edge/ironic-edge/integration/realironic"
 	"github.com/ironic-edge/ironic-edge/integration/realrabbit"
+	"github.com/ironic-edge/ironic-edge/ironic/notification/brokertest"
 )
 
 // seenTimeout is for what takes a moment, on a machine that may be busy.
@@ -26,8 +29,8 @@ func TestNotifications(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("RABBIT_PASSWORD", realrabbit.EdgePassword)
-	for _, driver := range []string{"messagingv2", "messaging"} {
-		t.Run(driver, func(t *testing.T) { notifications(t, binary, driver) })
+	for driver, tls := range map[string]bool{"messagingv2": false, "messaging": true} {
+		t.Run(driver, func(t *testing.T) { notifications(t, binary, driver, tls) })
 	}
 }
 
@@ -39,7 +42,7 @@ type rack struct {
 	node   *realironic.Node
 }
 
-func notifications(t *testing.T, binary, driver string) {
+func notifications(t *testing.T, binary, driver string, tls bool) {
 	broker, err := realrabbit.Start(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -69,9 +72,13 @@ func notifications(t *testing.T, binary, driver string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	from := "notifications amqp://" + realrabbit.EdgeUser + ":{env.RABBIT_PASSWORD}@" + broker.Address
+	if tls {
+		distrusts(t, binary, i.URL, broker)
+		from = byTLS(broker, broker.CA)
+	}
 	e, err := edge.Start(t.Context(), binary, t.TempDir(), i.URL,
-		"node_ttl 1h", "negative_ttl 1h", "deploy_kernel http://images/k", "deploy_ramdisk http://images/r",
-		"notifications amqp://"+realrabbit.EdgeUser+":{env.RABBIT_PASSWORD}@"+broker.Address)
+		"node_ttl 1h", "negative_ttl 1h", "deploy_kernel http://images/k", "deploy_ramdisk http://images/r", from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +134,40 @@ func notifications(t *testing.T, binary, driver string) {
 	}
 	if n := strings.Count(e.Log(), "hearing Ironic's notifications"); n != 2 {
 		t.Errorf("the log says %d times that the edge is connected, want twice:\n%s", n, grep(e.Log(), "notification"))
+	}
+}
+
+// byTLS has the edge hear the broker by TLS and trust the authority in a file.
+func byTLS(broker *realrabbit.Rabbit, file string) string {
+	return "notifications amqps://" + realrabbit.EdgeUser + ":{env.RABBIT_PASSWORD}@" + broker.TLSAddress + " {\n ca_file " + file + "\n}"
+}
+
+// distrusts runs an edge that trusts another authority than the broker's: its log and its status say so.
+func distrusts(t *testing.T, binary, ironic string, broker *realrabbit.Rabbit) {
+	t.Helper()
+	other, err := brokertest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "other.pem")
+	if err := os.WriteFile(file, []byte(other.PEM), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, err := edge.Start(t.Context(), binary, dir, ironic, byTLS(broker, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), seenTimeout)
+	defer cancel()
+	const wrong = "the broker's certificate comes from an authority that is not trusted here; give ca_file"
+	out := ""
+	if err := edge.Poll(ctx, func() bool {
+		out, _ = e.Ask(ctx, "status")
+		return strings.Contains(out, "not by "+broker.TLSAddress+": "+wrong) && strings.Contains(e.Log(), wrong)
+	}); err != nil {
+		t.Errorf("neither status nor the log says that the authority is not trusted: %v\n%s\n%s", err, out, grep(e.Log(), "notification"))
 	}
 }
 

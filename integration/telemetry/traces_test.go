@@ -6,6 +6,8 @@ package telemetry
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -40,9 +42,69 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	whole(t, r, to, m, first, "")
+}
+
+// TestTracesOutliveTheEdge kills the edge in the middle of a boot: the trace is as if it had not been.
+func TestTracesOutliveTheEdge(t *testing.T) {
+	to := startEndpoint()
+	t.Cleanup(to.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", to.URL)
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+	journal := filepath.Join(t.TempDir(), "boots")
+	r := startRack(t, edge.StartTraced, "boots {\n\t\t\tfile "+journal+"\n\t\t}")
+	m := r.machine(2)
+	if _, err := m.switchOn(); err != nil {
+		t.Fatal(err)
+	}
+	first := m.requestID
+	trace := traceOf(first)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	trace := strings.ReplaceAll(strings.TrimPrefix(first, "req-"), "-", "")
+	before := func() (n int) {
+		for _, s := range to.all() {
+			if len(s.Links) > 0 && (id(s.TraceId) == trace || id(s.Links[0].TraceId) == trace) {
+				n++
+			}
+		}
+		return n
+	}
+	if err := edge.Poll(ctx, func() bool {
+		text, _ := os.ReadFile(journal)
+		return before() == 6 && strings.Contains(string(text), `"stage":"start"`) && strings.Contains(string(text), `"traced":true`)
+	}); err != nil {
+		t.Fatalf("the spans of three requests, and Caddy's, are not there, or the boot is not in its file: %d: %v\n%s", before(), err, r.edge.Log())
+	}
+	r.edge.Kill()
+	if n := len(boots(to.all())); n != 0 {
+		t.Fatalf("%d boots have ended already", n)
+	}
+	if err := r.edge.Run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, r.edge.Log())
+	}
+	if err := m.runAgent(); err != nil {
+		t.Fatal(err)
+	}
+	r.api.SetProvisionState(m.uuid, "active")
+	if _, err := m.switchOn(); err != nil {
+		t.Fatal(err)
+	}
+	// What was known of the node went with the process.
+	whole(t, r, to, m, first, "    ironic-edge resolve node\n      ironic nodes\n      ironic ports\n")
+}
+
+// traceOf is the id of the trace of a request id.
+func traceOf(request string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(request, "req-"), "-", "")
+}
+
+// whole asserts the trace of a machine's deployment, of which the first script had a request id, and that the boot into the
+// disk is over, too. The lookup asked for what is below it.
+func whole(t *testing.T, r *rack, to *endpoint, m *machine, first, lookup string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	trace := traceOf(first)
 	if err := edge.Poll(ctx, func() bool { return len(boots(to.all())) == 2 }); err != nil {
 		t.Fatalf("%d boots have come: %v\n%s", len(boots(to.all())), err, r.edge.Log())
 	}
@@ -59,7 +121,7 @@ func TestTraces(t *testing.T) {
     ironic-edge transfer
   ironic-edge lookup
     ironic-edge relay
-  ironic-edge script
+` + lookup + `  ironic-edge script
     ironic-edge resolve node
       ironic nodes
       ironic ports

@@ -58,6 +58,13 @@ func (c *contract) testClient(t *testing.T) {
 			wantNode(t, n, err, plain)
 		}
 	})
+	t.Run("by name", func(t *testing.T) {
+		n, err := client.NodeByName(t.Context(), "contract-plain")
+		wantNode(t, n, err, plain)
+		if n, err := client.NodeByName(t.Context(), "contract-nobody"); !errors.Is(err, ironic.ErrNoNode) {
+			t.Errorf("a name that no node has: %v, %v", n, err)
+		}
+	})
 	t.Run("from a volume", func(t *testing.T) {
 		n, err := client.NodeByMAC(t.Context(), volumeMAC)
 		if err != nil {

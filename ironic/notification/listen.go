@@ -224,6 +224,9 @@ func explain(err error) error {
 		}
 		return fmt.Errorf("the broker ended the connection: %d %s", said.Code, word)
 	}
+	if err := explainTLS(err); err != nil {
+		return err
+	}
 	var name *net.DNSError
 	if errors.As(err, &name) {
 		return fmt.Errorf("the address of %s cannot be found", name.Name)

@@ -5,6 +5,7 @@
 package brokertest
 
 import (
+	"crypto/tls"
 	"net"
 	"strings"
 	"sync"
@@ -17,6 +18,8 @@ type Broker struct {
 	User, Password string // who may connect
 	Mute           bool   // it takes clients, answers nothing more and sends heartbeats; set before somebody connects
 
+	tls *tls.Config // nil: none
+
 	mu          sync.Mutex
 	listener    net.Listener
 	exchanges   map[string]bool
@@ -28,7 +31,13 @@ type Broker struct {
 // Start runs a broker until the test ends.
 func Start(t *testing.T, exchanges ...string) *Broker {
 	t.Helper()
-	b := &Broker{User: "edge", Password: "s3cret", exchanges: make(map[string]bool), connections: make(map[*connection]bool)}
+	return StartTLS(t, nil, exchanges...)
+}
+
+// StartTLS is Start with TLS; a nil config is one without.
+func StartTLS(t *testing.T, config *tls.Config, exchanges ...string) *Broker {
+	t.Helper()
+	b := &Broker{User: "edge", Password: "s3cret", tls: config, exchanges: make(map[string]bool), connections: make(map[*connection]bool)}
 	for _, name := range exchanges {
 		b.exchanges[name] = true
 	}
@@ -45,6 +54,9 @@ func (b *Broker) listen(t *testing.T, address string) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if b.tls != nil {
+		listener = tls.NewListener(listener, b.tls)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
