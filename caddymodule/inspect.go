@@ -50,7 +50,7 @@ func (o *overview) find(ctx context.Context, name string) (*Handler, *knownNode,
 }
 
 // bootsOf returns the boots of a node, or all.
-func (o *overview) bootsOf(ctx context.Context, node string) ([]boots.Boot, error) {
+func (o *overview) bootsOf(node string) ([]boots.Boot, error) {
 	all := o.Boots()
 	if node == "" {
 		return all, nil
@@ -131,13 +131,7 @@ func (o *overview) diff(ctx context.Context, name string) (*api.Diff, error) {
 func (o *overview) Act(ctx context.Context, do, name string) error {
 	switch do {
 	case "refresh":
-		h, known, err := o.find(ctx, name)
-		if err != nil {
-			return err
-		}
-		h.site.forgetNode(known.node.UUID)
-		h.site.refreshNode(known.node.UUID)
-		return nil
+		return o.refresh(ctx, name)
 	case "purge":
 		return o.purge(name)
 	case "prefetch":
@@ -151,6 +145,17 @@ func (o *overview) Act(ctx context.Context, do, name string) error {
 		return nil
 	}
 	return &fault{http.StatusBadRequest, reasonQuery, "there is no such action"}
+}
+
+// refresh makes stale what is known of a node.
+func (o *overview) refresh(ctx context.Context, name string) error {
+	h, known, err := o.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	h.site.forgetNode(known.node.UUID)
+	h.site.refreshNode(known.node.UUID)
+	return nil
 }
 
 // purge takes an object out of the stores, by its id or one of its keys.
