@@ -29,13 +29,19 @@ func (Admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: api.Prefix, Handler: caddy.AdminHandlerFunc(serveAdmin)}}
 }
 
-// running returns the edges of the running configuration, or the one that a request names.
+// running returns the edges of the running configuration, or the one that a request names. Without an error, the caller
+// releases it.
 func running(name string) (*overview, error) {
 	app, err := caddy.ActiveContext().AppIfConfigured(directive)
 	if err != nil {
 		return nil, &fault{http.StatusServiceUnavailable, "no_edge", "the running configuration has no ironic_edge"}
 	}
-	return overviewOf(app.(*App)).only(name)
+	all := overviewOf(app.(*App))
+	o, err := all.only(name)
+	if err != nil {
+		all.release()
+	}
+	return o, err
 }
 
 // adminRoute is a path of the admin API below its prefix.
@@ -102,6 +108,7 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return answerAdmin(w, nil, err)
 	}
+	defer o.release()
 	return route.answer(w, r, o)
 }
 
@@ -124,6 +131,7 @@ func answerAdmin(w http.ResponseWriter, value any, err error) error {
 func streamBoots(w http.ResponseWriter, r *http.Request, o *overview) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
+	defer func() { o.release() }()
 	_ = out.Flush() // the client learns that there is a feed, even while it has nothing to tell
 	for version := uint64(0); ; {
 		next, err := o.waitHere(r.Context(), version)
@@ -131,7 +139,12 @@ func streamBoots(w http.ResponseWriter, r *http.Request, o *overview) error {
 		case r.Context().Err() != nil:
 			return nil
 		case err != nil: // the configuration is over
-			if o, err = running(query(r, "edge")); err != nil || o.running.Err() != nil {
+			another, err := running(query(r, "edge"))
+			if err != nil {
+				return nil
+			}
+			o.release()
+			if o = another; o.running.Err() != nil {
 				return nil
 			}
 			next = 0

@@ -135,11 +135,13 @@ func (o *overview) Act(ctx context.Context, do, name string) error {
 	case "purge":
 		return o.purge(name)
 	case "prefetch":
-		store, target, err := o.target(name)
+		h, store, target, err := o.target(name)
 		if err != nil {
 			return err
 		}
+		h.requests.Add(1)
 		go func() { // ends with the configuration, or the store; what has begun to come comes, and the store knows how far it is
+			defer h.requestEnds()
 			_ = store.Prefetch(o.running, target, func(int64, int64) {})
 		}()
 		return nil
@@ -188,8 +190,8 @@ func isKey(key, name string) bool {
 	return name != "" && (key == name || reference == name || reference == origin.Key(name))
 }
 
-// target is what an image reference or a path below a mirror leads to, and the store that it is for.
-func (o *overview) target(ref string) (*shared.Cache, *shared.Target, error) {
+// target is what an image reference or a path below a mirror leads to, and the edge and the store that it is for.
+func (o *overview) target(ref string) (*Handler, *shared.Cache, *shared.Target, error) {
 	err := error(&fault{http.StatusUnprocessableEntity, "no_store", "no edge has a store; give it one"})
 	for _, h := range o.handlers {
 		store := h.storage.shared()
@@ -206,15 +208,15 @@ func (o *overview) target(ref string) (*shared.Cache, *shared.Target, error) {
 			}
 		}
 		if err == nil {
-			return store, target, nil
+			return h, store, target, nil
 		}
 	}
-	return nil, nil, err
+	return nil, nil, nil, err
 }
 
 // prefetch has an image in the store, and tells of progress.
 func (o *overview) prefetch(ctx context.Context, ref string, p *progress) error {
-	store, target, err := o.target(ref)
+	_, store, target, err := o.target(ref)
 	if err != nil {
 		return answerAdmin(p.w, nil, err)
 	}

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,10 @@ import (
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
-// overview is what the admin API and the status page show of the edges of a configuration. It is made for one request.
+// overview is what the admin API and the status page show of the edges of a configuration. It is made for one request, at
+// the end of which it is released.
 type overview struct {
+	held     []*Handler      // for which it is a request
 	running  context.Context // ends with the configuration
 	handlers []*Handler
 	names    []string
@@ -29,14 +32,35 @@ type overview struct {
 
 func overviewOf(a *App) *overview {
 	o := &overview{running: a.ctx}
-	for i, h := range a.handlers {
+	for i, h := range slices.SortedStableFunc(slices.Values(a.handlers), inOrder) {
 		name := h.publicURL
 		if name == "" || slices.Contains(o.names, name) {
 			name = fmt.Sprintf("edge %d", i+1)
 		}
-		o.handlers, o.names = append(o.handlers, h), append(o.names, name)
+		h.requests.Add(1)
+		o.held, o.handlers, o.names = append(o.held, h), append(o.handlers, h), append(o.names, name)
 	}
 	return o
+}
+
+// release is the end of the request that the overview was made for: a configuration that is over keeps what it uses until
+// then.
+func (o *overview) release() {
+	for _, h := range o.held {
+		h.requestEnds()
+	}
+	o.held = nil
+}
+
+// inOrder has edges in the same order after each reload, those with a public_url first: Caddy makes servers in any order.
+func inOrder(a, b *Handler) int {
+	unnamed := func(h *Handler) int {
+		if h.publicURL == "" {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(unnamed(a)-unnamed(b), strings.Compare(a.publicURL, b.publicURL), strings.Compare(a.site.name, b.site.name))
 }
 
 // fault is what a caller of the admin API did wrong, or what is not there.
@@ -74,7 +98,9 @@ func (o *overview) only(name string) (*overview, error) {
 	if i < 0 {
 		return nil, &fault{http.StatusNotFound, "no_edge", "no edge is called that; ironic-edge status lists them"}
 	}
-	return o.at(i), nil
+	one := o.at(i)
+	one.held = o.held
+	return one, nil
 }
 
 // at is the part of one edge.

@@ -44,7 +44,7 @@ type Status struct {
 
 // Edge is one ironic_edge of the configuration.
 type Edge struct {
-	Name      string         `json:"name"` // public_url, or the order in the configuration
+	Name      string         `json:"name"` // public_url, or a number
 	Ironic    Ironic         `json:"ironic"`
 	Inventory *Inventory     `json:"inventory,omitempty"`
 	Store     *Store         `json:"store,omitempty"`
