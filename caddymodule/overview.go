@@ -205,6 +205,9 @@ func (o *overview) Status() api.Status {
 		e := api.Edge{Name: o.names[i], Ironic: h.ironicView(), Boots: make(map[string]int), Refusals: h.site.refused.list()}
 		for j := range all {
 			e.Boots[string(all[j].Outcome)]++
+			if all[j].Outcome == boots.Stuck && !all[j].Over() {
+				e.Stuck++
+			}
 		}
 		if h.roster != nil {
 			e.Inventory = h.inventoryView()

@@ -48,7 +48,8 @@ type Edge struct {
 	Ironic    Ironic         `json:"ironic"`
 	Inventory *Inventory     `json:"inventory,omitempty"`
 	Store     *Store         `json:"store,omitempty"`
-	Boots     map[string]int `json:"boots,omitempty"` // by outcome
+	Boots     map[string]int `json:"boots,omitempty"` // that are remembered, by outcome
+	Stuck     int            `json:"stuck"`           // boots that are under way and go no further
 	Refusals  []Refusal      `json:"refusals,omitempty"`
 }
 
