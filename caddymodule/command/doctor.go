@@ -36,7 +36,7 @@ Exits with 3 if something is bad (a warning is not), and with 1 if the edge does
 				if _, err := c.fetch(cmd, "status", nil, &status); err != nil {
 					return 0, err
 				}
-				checks = append(checks, offers(contextOf(cmd), dhcp, publicURL(&status))...)
+				checks = append(checks, offers(contextOf(cmd), dhcp, publicURLs(&status))...)
 			}
 			code := 0
 			for _, check := range checks {
@@ -74,12 +74,13 @@ func showChecks(s *screen, checks []api.Check) {
 	}
 }
 
-// publicURL is the URL of the first edge that has one.
-func publicURL(status *api.Status) string {
+// publicURLs are those of the edges that have one.
+func publicURLs(status *api.Status) []string {
+	var urls []string
 	for _, e := range status.Edges {
 		if strings.HasPrefix(e.Name, "http") {
-			return strings.TrimRight(e.Name, "/")
+			urls = append(urls, strings.TrimRight(e.Name, "/"))
 		}
 	}
-	return ""
+	return urls
 }
