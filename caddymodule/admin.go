@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -28,63 +29,90 @@ func (Admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: api.Prefix, Handler: caddy.AdminHandlerFunc(serveAdmin)}}
 }
 
-// running returns the edges of the running configuration, or the one that a request names.
+// running returns the edges of the running configuration, or the one that a request names. Without an error, the caller
+// releases it.
 func running(name string) (*overview, error) {
 	app, err := caddy.ActiveContext().AppIfConfigured(directive)
 	if err != nil {
 		return nil, &fault{http.StatusServiceUnavailable, "no_edge", "the running configuration has no ironic_edge"}
 	}
-	return overviewOf(app.(*App)).only(name)
+	all := overviewOf(app.(*App))
+	o, err := all.only(name)
+	if err != nil {
+		all.release()
+	}
+	return o, err
+}
+
+// adminRoute is a path of the admin API below its prefix.
+type adminRoute struct {
+	method string
+	answer func(w http.ResponseWriter, r *http.Request, o *overview) error
+}
+
+var adminRoutes = map[string]adminRoute{
+	"status":  tells(func(_ *http.Request, o *overview) (any, error) { return o.Status(), nil }),
+	"nodes":   tells(func(_ *http.Request, o *overview) (any, error) { return o.Nodes(), nil }),
+	"unknown": tells(func(_ *http.Request, o *overview) (any, error) { return o.Strays(), nil }),
+	"silent":  tells(func(_ *http.Request, o *overview) (any, error) { return o.Silent(), nil }),
+	"images":  tells(func(_ *http.Request, o *overview) (any, error) { return o.Images(), nil }),
+	"doctor":  tells(func(r *http.Request, o *overview) (any, error) { return o.doctor(r.Context()), nil }),
+	"boots":   tells(func(r *http.Request, o *overview) (any, error) { return o.bootsOf(r.Context(), query(r, "node")) }),
+	"explain": tells(func(r *http.Request, o *overview) (any, error) {
+		return o.explain(r.Context(), query(r, "node"), query(r, "state"))
+	}),
+	"diff":         tells(func(r *http.Request, o *overview) (any, error) { return o.diff(r.Context(), query(r, "node")) }),
+	"boots/stream": {http.MethodGet, streamBoots},
+	"prefetch":     acts("image", (*overview).prefetch),
+	"purge": acts("image", func(o *overview, _ context.Context, name string, p *progress) error {
+		return answerAdmin(p.w, struct{}{}, o.purge(name))
+	}),
+	"refresh": acts("node", func(o *overview, ctx context.Context, name string, p *progress) error {
+		return answerAdmin(p.w, struct{}{}, o.refresh(ctx, name))
+	}),
+	"scrub": {http.MethodPost, func(w http.ResponseWriter, r *http.Request, o *overview) error {
+		return o.scrub(r.Context(), newProgress(w))
+	}},
+}
+
+// tells is a route that changes nothing.
+func tells(what func(*http.Request, *overview) (any, error)) adminRoute {
+	return adminRoute{http.MethodGet, func(w http.ResponseWriter, r *http.Request, o *overview) error {
+		value, err := what(r, o)
+		return answerAdmin(w, value, err)
+	}}
+}
+
+// acts is a route that does something with what the request's body names.
+func acts(with string, do func(*overview, context.Context, string, *progress) error) adminRoute {
+	return adminRoute{http.MethodPost, func(w http.ResponseWriter, r *http.Request, o *overview) error {
+		var body map[string]string
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&body)
+		if err != nil || len(body) != 1 || body[with] == "" {
+			return answerAdmin(w, nil, &fault{http.StatusBadRequest, "body", fmt.Sprintf("the request's body is not of the form {%q: NAME}", with)})
+		}
+		return do(o, r.Context(), body[with], newProgress(w))
+	}}
 }
 
 func serveAdmin(w http.ResponseWriter, r *http.Request) error {
-	o, err := running(r.URL.Query().Get("edge"))
+	route, known := adminRoutes[strings.TrimPrefix(r.URL.Path, api.Prefix)]
+	switch {
+	case !known:
+		return answerAdmin(w, nil, &fault{http.StatusNotFound, "path", "the admin API has no " + r.URL.Path})
+	case r.Method != route.method:
+		w.Header().Set("Allow", route.method)
+		return answerAdmin(w, nil, &fault{http.StatusMethodNotAllowed, "method", r.URL.Path + " takes " + route.method + ", not " + r.Method})
+	}
+	o, err := running(query(r, "edge"))
 	if err != nil {
 		return answerAdmin(w, nil, err)
 	}
-	node := r.URL.Query().Get("node")
-	path := strings.TrimPrefix(r.URL.Path, api.Prefix)
-	switch r.Method + " " + path {
-	case "GET status":
-		return answerAdmin(w, o.Status(), nil)
-	case "GET nodes":
-		return answerAdmin(w, o.Nodes(), nil)
-	case "GET unknown":
-		return answerAdmin(w, o.Strays(), nil)
-	case "GET silent":
-		return answerAdmin(w, o.Silent(), nil)
-	case "GET images":
-		return answerAdmin(w, o.Images(), nil)
-	case "GET boots":
-		listed, err := o.bootsOf(r.Context(), node)
-		return answerAdmin(w, listed, err)
-	case "GET boots/stream":
-		return streamBoots(w, r, o)
-	case "GET explain":
-		e, err := o.explain(r.Context(), node, r.URL.Query().Get("state"))
-		return answerAdmin(w, e, err)
-	case "GET diff":
-		d, err := o.diff(r.Context(), node)
-		return answerAdmin(w, d, err)
-	case "GET doctor":
-		return answerAdmin(w, o.doctor(r.Context()), nil)
-	case "POST scrub":
-		return o.scrub(r.Context(), newProgress(w))
-	case "POST prefetch", "POST purge", "POST refresh":
-		var asked struct{ Image, Node string }
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&asked); err != nil {
-			return answerAdmin(w, nil, &fault{http.StatusBadRequest, "body", "the request's body is no JSON object"})
-		}
-		if asked.Image+asked.Node == "" {
-			return answerAdmin(w, nil, &fault{http.StatusBadRequest, "body", "the request's body names nothing; give an image or a node"})
-		}
-		if path == "prefetch" {
-			return o.prefetch(r.Context(), asked.Image, newProgress(w))
-		}
-		return answerAdmin(w, struct{}{}, o.Act(r.Context(), path, asked.Image+asked.Node))
-	}
-	return answerAdmin(w, nil, &fault{http.StatusNotFound, "path", "the admin API has no " + r.Method + " " + r.URL.Path})
+	defer o.release()
+	return route.answer(w, r, o)
 }
+
+func query(r *http.Request, name string) string { return r.URL.Query().Get(name) }
 
 // answerAdmin writes a value, or an error with a status that fits it.
 func answerAdmin(w http.ResponseWriter, value any, err error) error {
@@ -103,6 +131,7 @@ func answerAdmin(w http.ResponseWriter, value any, err error) error {
 func streamBoots(w http.ResponseWriter, r *http.Request, o *overview) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
+	defer func() { o.release() }()
 	_ = out.Flush() // the client learns that there is a feed, even while it has nothing to tell
 	for version := uint64(0); ; {
 		next, err := o.waitHere(r.Context(), version)
@@ -110,7 +139,12 @@ func streamBoots(w http.ResponseWriter, r *http.Request, o *overview) error {
 		case r.Context().Err() != nil:
 			return nil
 		case err != nil: // the configuration is over
-			if o, err = running(r.URL.Query().Get("edge")); err != nil || o.running.Err() != nil {
+			another, err := running(query(r, "edge"))
+			if err != nil {
+				return nil
+			}
+			o.release()
+			if o = another; o.running.Err() != nil {
 				return nil
 			}
 			next = 0

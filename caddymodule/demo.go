@@ -19,24 +19,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/ironic-edge/ironic-edge/caddymodule/command"
 	"github.com/ironic-edge/ironic-edge/ipxe/ipxetest"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
-
-func init() {
-	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:  "ironic-edge",
-		Short: "Commands of the edge for OpenStack Ironic",
-		CobraFunc: func(c *cobra.Command) {
-			command.Add(c, offline)
-			c.AddCommand(demoCommand())
-		},
-	})
-}
 
 func demoCommand() *cobra.Command {
 	listen := "127.0.0.1:8080"
@@ -45,8 +32,11 @@ func demoCommand() *cobra.Command {
 		Short: "Run an edge before a stand-in Ironic with a rack of nodes",
 		Long: `Runs an edge before a stand-in Ironic with thirteen nodes, each in another state, and small images. Every node is
 simulated once, up to where its firmware leaves iPXE. Then the edge stays, for you to ask it things. Everything is in
-this process and on the loopback interface.`,
-		Args: cobra.NoArgs,
+this process and on the loopback interface.
+
+Exits with 0 when it is interrupted, and with 1 if it cannot begin.`,
+		Example: `  ironic-edge demo --listen 127.0.0.1:8080`,
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -97,7 +87,7 @@ func demo(ctx context.Context, out io.Writer, listen string) error {
 	}
 	first := api.Nodes()[0]
 	address := first.Ports[0].Address
-	fmt.Fprintf(out, demoHints, edge, strings.ReplaceAll(address, ":", "-"), address, first.UUID, dir, os.Args[0])
+	fmt.Fprintf(out, demoHints, edge, strings.ReplaceAll(address, ":", "-"), address, first.UUID, dir, commandName())
 	live(ctx, demoRack(edge, func(n int) (mac, uuid string) {
 		node := api.Nodes()[n-1]
 		return node.Ports[0].Address, node.UUID
@@ -151,9 +141,9 @@ Try, in another terminal:
 Some machines of the rack now boot again and again: one of them stalls in the middle of its ramdisk, one boots over and over.
 Look at %[1]s/edge/ in a browser, or at
     export CADDY_ADMIN=unix/%[5]s/admin.sock
-    %[6]s ironic-edge boots --watch
-    %[6]s ironic-edge explain rack17-n03
-    %[6]s ironic-edge doctor
+    %[6]s boots --watch
+    %[6]s explain rack17-n03
+    %[6]s doctor
 Ctrl-C ends the demo.
 `
 

@@ -61,34 +61,77 @@ func (o *overview) doctor(ctx context.Context) []api.Check {
 func (h *Handler) checkIronic(ctx context.Context) []api.Check {
 	about, err := h.client.Examine(ctx)
 	if err != nil {
-		var e *ironic.Error
-		next := "see that Ironic runs at that address, and the line to it"
-		if errors.As(err, &e) && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) {
-			next = "see the option auth, and that the account has a role that reads nodes"
-		}
-		return []api.Check{{Name: "ironic", Result: checkBad, Seen: err.Error(), Next: next}}
+		return []api.Check{{Name: "ironic", Result: checkBad, Seen: err.Error(), Next: remedyOf(err)}}
 	}
 	checks := []api.Check{{Name: "ironic", Result: checkGood, Seen: fmt.Sprintf("API version %s, answers in %s", about.Version, about.Took.Round(time.Millisecond))}}
-	rights := api.Check{Name: "account", Result: checkGood, Seen: "reads nodes, ports, portgroups and volumes"}
-	switch {
-	case len(about.Unreadable) > 0:
-		rights.Result, rights.Seen = checkBad, "may not read "+strings.Join(about.Unreadable, ", ")
-		rights.Next = "give the account a role that reads them, such as reader with system scope"
-	case about.Open:
-		rights.Result, rights.Seen = checkWarning, "Ironic asks for no credentials: whoever reaches its API has all rights"
-		rights.Next = "let nobody but its users reach Ironic's API; the edge lets nobody through to it"
-	case slices.Contains(about.Roles, "admin"):
-		rights.Result, rights.Seen = checkWarning, "has the role admin, and could change everything"
-		rights.Next = "give the edge an account of its own with the role reader"
+	for _, err := range about.Silent {
+		checks = append(checks, api.Check{Name: "ironic", Result: checkWarning, Seen: err.Error(), Next: remedyOf(err) + "; the others answer in its place"})
 	}
-	clocks := api.Check{Name: "clocks", Result: checkGood, Seen: "Ironic's and this machine's differ by " + about.Skew.Round(time.Second).String()}
-	if about.Skew.Abs() > 30*time.Second {
-		clocks.Result, clocks.Next = checkWarning, "see that both are set by NTP: times of certificates and of signed URLs depend on them"
-	}
-	return append(checks, rights, clocks)
+	return append(checks, accountCheck(about), clockCheck(about))
 }
 
-// probeHeader asks an edge to prove that it is this process.
+// remedyOf says what to do when Ironic does not tell what a boot needs.
+func remedyOf(err error) string {
+	var e *ironic.Error
+	_ = errors.As(err, &e)
+	switch {
+	case e == nil:
+	case e.Reason == "too_old":
+		return "upgrade Ironic"
+	case e.Reason == "too_new":
+		return "upgrade ironic-edge"
+	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
+		return "see the option auth, and that the account has a role that reads nodes"
+	case e.Kind == ironic.ErrBadAnswer:
+		return "give the URL of Ironic's API as ironic, and see what stands between"
+	}
+	return "see that Ironic runs at that address, and the line to it"
+}
+
+// readingRoles let an account read and do nothing else (ironic/common/policy.py: the *_READER rules). Keystone names
+// implied roles, too.
+var readingRoles = []string{"reader", "observer", "baremetal_observer"}
+
+// accountCheck is about what the account may do. Where Keystone is not asked, Ironic has no roles, and lets each account do
+// everything (ironic/common/policy.py: authorize).
+func accountCheck(about *ironic.About) api.Check {
+	c := api.Check{Name: "account", Result: checkGood, Seen: "reads nodes, ports, portgroups and volumes"}
+	strong := slices.DeleteFunc(slices.Clone(about.Roles), func(role string) bool { return slices.Contains(readingRoles, role) })
+	switch {
+	case len(about.Unreadable) > 0:
+		c.Result, c.Seen = checkBad, "may not read "+strings.Join(about.Unreadable, ", ")
+		c.Next = "give the account a role that reads them, such as reader with system scope"
+	case about.Open:
+		c.Result, c.Seen = checkWarning, "Ironic asks for no credentials: whoever reaches its API has all rights"
+		c.Next = "let nobody but its users reach Ironic's API; the edge lets nobody through to it"
+	case !about.Policed:
+		c.Result, c.Seen = checkWarning, "with http_basic, Ironic lets every account do everything"
+		c.Next = "keep the password to the edge's own user; only Keystone has accounts that can do no more than read"
+	case len(strong) > 0:
+		c.Result, c.Seen = checkWarning, "may do more than read; its roles: "+strings.Join(about.Roles, ", ")
+		c.Next = "give the edge an account of its own with no role but reader"
+	case about.NoNodes:
+		c.Result, c.Seen = checkWarning, "is shown no node"
+		c.Next = "enroll nodes, or give the account its role with system scope: else it is shown those of its project only"
+	}
+	return c
+}
+
+// mostSkew is how far clocks may be apart: less than certificates and signed URLs give away.
+const mostSkew = 30 * time.Second
+
+func clockCheck(about *ironic.About) api.Check {
+	c := api.Check{Name: "clocks", Result: checkGood, Seen: "Ironic's and this machine's differ by " + about.Skew.Round(time.Second).String()}
+	switch {
+	case !about.Dated:
+		c.Result, c.Seen = checkSkipped, "Ironic's answers have no date"
+	case about.Skew.Abs() > mostSkew:
+		c.Result, c.Next = checkWarning, "see that both are set by NTP: times of certificates and of signed URLs depend on them"
+	}
+	return c
+}
+
+// probeHeader asks an edge to prove that it is the one that asks.
 const probeHeader = "X-Ironic-Edge-Probe"
 
 var processKey = func() []byte {
@@ -97,10 +140,10 @@ var processKey = func() []byte {
 	return key
 }()
 
-// proof is what only this process can answer to a probe.
-func proof(probe string) string {
+// proof is what only this edge of this process can answer to a probe.
+func (h *Handler) proof(probe string) string {
 	mac := hmac.New(sha256.New, processKey)
-	mac.Write([]byte(probe))
+	mac.Write([]byte(h.publicURL + "\x00" + probe))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
@@ -116,8 +159,7 @@ func (h *Handler) checkPublicURL(ctx context.Context) []api.Check {
 	var response *http.Response
 	if err == nil {
 		r.Header.Set(probeHeader, probe)
-		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-		response, err = client.Do(r)
+		response, err = new(http.Transport{DisableKeepAlives: true}).RoundTrip(r) // as firmware does: by no proxy, along no redirect
 	}
 	if err != nil {
 		c.Result, c.Seen, c.Next = checkBad, err.Error(), "give the address of this site as public_url, and see the firewall between"
@@ -126,9 +168,9 @@ func (h *Handler) checkPublicURL(ctx context.Context) []api.Check {
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20))
 	switch {
-	case response.StatusCode >= 300 && response.StatusCode < 400:
+	case response.StatusCode >= 300 && response.StatusCode < 400: // as automatic HTTPS does
 		c.Result, c.Seen, c.Next = checkBad, h.publicURL+" redirects to "+response.Header.Get("Location"), "write the site's address with http:// in front, since firmware follows no redirect to HTTPS"
-	case response.Header.Get(probeHeader) != proof(probe):
+	case response.Header.Get(probeHeader) != h.proof(probe):
 		c.Result, c.Seen, c.Next = checkBad, h.publicURL+" is answered by somebody else", "give the address of this site as public_url; with several edges behind it, ask each for its own"
 	default:
 		c.Result, c.Seen = checkGood, h.publicURL+" leads here"
@@ -181,8 +223,10 @@ func (h *Handler) checkOrigin(ctx context.Context, location string) api.Check {
 	}
 	defer response.Body.Close()
 	switch {
-	case response.StatusCode == http.StatusPartialContent:
+	case response.StatusCode == http.StatusPartialContent && !strings.HasSuffix(response.Header.Get("Content-Range"), "/*"):
 		c.Seen = name + " has ranges"
+	case response.StatusCode == http.StatusPartialContent:
+		c.Result, c.Seen, c.Next = checkWarning, name+" has ranges, and no length", "nobody can tell how far it is; serve it as a file"
 	case response.StatusCode != http.StatusOK:
 		c.Result, c.Seen, c.Next = checkBad, fmt.Sprintf("%s: status %d", name, response.StatusCode), "put the image there, or mend the option that names it"
 	case response.ContentLength < 0:
@@ -203,9 +247,13 @@ func (h *Handler) checkStore(context.Context) []api.Check {
 	}
 	stats := store.Stats()
 	c.Seen = fmt.Sprintf("%s of %s used at %s", humanize.IBytes(uint64(stats.Bytes)), humanize.IBytes(uint64(stats.MaxBytes)), h.Store.Directory)
+	free, floor := store.Room()
 	switch {
 	case stats.BadObjects > 0:
 		c.Result, c.Seen, c.Next = checkBad, fmt.Sprintf("%s; %d objects were bad", c.Seen, stats.BadObjects), "look at the disk (smartctl), then run ironic-edge scrub"
+	case free < floor:
+		c.Result, c.Seen = checkBad, fmt.Sprintf("%s; its file system has %s left, and min_free is %s", c.Seen, humanize.IBytes(uint64(free)), humanize.IBytes(uint64(floor)))
+		c.Next = "make room on the disk, or lower min_free: until then no image is stored, and each crosses the line for each node"
 	case stats.NotStored > 0:
 		c.Result, c.Seen, c.Next = checkWarning, fmt.Sprintf("%s; %d images found no room", c.Seen, stats.NotStored), "give the disk more room, or raise max_size"
 	}

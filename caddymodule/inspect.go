@@ -85,26 +85,33 @@ func (o *overview) diff(ctx context.Context, name string) (*api.Diff, error) {
 func (o *overview) Act(ctx context.Context, do, name string) error {
 	switch do {
 	case "refresh":
-		h, known, err := o.find(ctx, name)
-		if err != nil {
-			return err
-		}
-		h.site.forgetNode(known.node.UUID)
-		h.site.refreshNode(known.node.UUID)
-		return nil
+		return o.refresh(ctx, name)
 	case "purge":
 		return o.purge(name)
 	case "prefetch":
-		store, target, err := o.target(name)
+		h, store, target, err := o.target(name)
 		if err != nil {
 			return err
 		}
+		h.requests.Add(1)
 		go func() { // ends with the configuration, or the store; what has begun to come comes, and the store knows how far it is
+			defer h.requestEnds()
 			_ = store.Prefetch(o.running, target, func(int64, int64) {})
 		}()
 		return nil
 	}
 	return &fault{http.StatusBadRequest, reasonQuery, "there is no such action"}
+}
+
+// refresh makes stale what is known of a node.
+func (o *overview) refresh(ctx context.Context, name string) error {
+	h, known, err := o.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	h.site.forgetNode(known.node.UUID)
+	h.site.refreshNode(known.node.UUID)
+	return nil
 }
 
 // purge takes an object out of the stores, by its id or one of its keys.
@@ -137,8 +144,8 @@ func isKey(key, name string) bool {
 	return name != "" && (key == name || reference == name || reference == origin.Key(name))
 }
 
-// target is what an image reference or a path below a mirror leads to, and the store that it is for.
-func (o *overview) target(ref string) (*shared.Cache, *shared.Target, error) {
+// target is what an image reference or a path below a mirror leads to, and the edge and the store that it is for.
+func (o *overview) target(ref string) (*Handler, *shared.Cache, *shared.Target, error) {
 	err := error(&fault{http.StatusUnprocessableEntity, "no_store", "no edge has a store; give it one"})
 	for _, h := range o.handlers {
 		store := h.storage.shared()
@@ -155,15 +162,15 @@ func (o *overview) target(ref string) (*shared.Cache, *shared.Target, error) {
 			}
 		}
 		if err == nil {
-			return store, target, nil
+			return h, store, target, nil
 		}
 	}
-	return nil, nil, err
+	return nil, nil, nil, err
 }
 
 // prefetch has an image in the store, and tells of progress.
 func (o *overview) prefetch(ctx context.Context, ref string, p *progress) error {
-	store, target, err := o.target(ref)
+	_, store, target, err := o.target(ref)
 	if err != nil {
 		return answerAdmin(p.w, nil, err)
 	}

@@ -65,8 +65,9 @@ func (a *App) add(h *Handler) error {
 
 // Start opens the stores and writes the warnings.
 func (a *App) Start() error {
+	names := a.edgeNames()
 	for i, h := range a.handlers {
-		h.name = a.names()[i]
+		h.name = names[i]
 		if err := h.startStore(a.ctx.Slogger()); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -18,8 +19,10 @@ import (
 	"github.com/ironic-edge/ironic-edge/ironic"
 )
 
-// overview is what the admin API and the status page show of the edges of a configuration. It is made for one request.
+// overview is what the admin API and the status page show of the edges of a configuration. It is made for one request, at
+// the end of which it is released.
 type overview struct {
+	held     []*Handler      // for which it is a request
 	running  context.Context // ends with the configuration
 	handlers []*Handler
 	names    []string
@@ -27,7 +30,32 @@ type overview struct {
 }
 
 func overviewOf(a *App) *overview {
-	return &overview{running: a.ctx, handlers: a.handlers, names: a.names()}
+	o := &overview{running: a.ctx}
+	for _, h := range slices.SortedStableFunc(slices.Values(a.handlers), inOrder) {
+		h.requests.Add(1)
+		o.held, o.handlers, o.names = append(o.held, h), append(o.handlers, h), append(o.names, h.name)
+	}
+	return o
+}
+
+// release is the end of the request that the overview was made for: a configuration that is over keeps what it uses until
+// then.
+func (o *overview) release() {
+	for _, h := range o.held {
+		h.requestEnds()
+	}
+	o.held = nil
+}
+
+// inOrder has edges in the same order after each reload, those with a public_url first: Caddy makes servers in any order.
+func inOrder(a, b *Handler) int {
+	unnamed := func(h *Handler) int {
+		if h.publicURL == "" {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(unnamed(a)-unnamed(b), strings.Compare(a.name, b.name))
 }
 
 // fault is what a caller of the admin API did wrong, or what is not there.
@@ -67,7 +95,9 @@ func (o *overview) only(name string) (*overview, error) {
 	if i < 0 {
 		return nil, &fault{http.StatusNotFound, "no_edge", "no edge is called that; ironic-edge status lists them"}
 	}
-	return o.at(i), nil
+	one := o.at(i)
+	one.held = o.held
+	return one, nil
 }
 
 // at is the part of one edge.
@@ -172,6 +202,9 @@ func (o *overview) Status() api.Status {
 		e := api.Edge{Name: o.names[i], Ironic: h.ironicView(), Boots: make(map[string]int), Refusals: h.site.refused.list()}
 		for j := range all {
 			e.Boots[string(all[j].Outcome)]++
+			if all[j].Outcome == boots.Stuck && !all[j].Over() {
+				e.Stuck++
+			}
 		}
 		if h.notifications != nil {
 			e.Notifications = h.site.feed.view()

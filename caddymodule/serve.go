@@ -41,7 +41,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	switch route.way {
 	case wayBootstrap:
 		if probe := r.Header.Get(probeHeader); probe != "" {
-			w.Header().Set(probeHeader, proof(probe))
+			w.Header().Set(probeHeader, h.proof(probe))
 		}
 		return h.writeScript(w, r, h.bootstrap)
 	case wayBeacon:

@@ -112,7 +112,9 @@ func (p *StatusPage) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	defer cancel()
 	defer context.AfterFunc(p.closing, cancel)()
 	r = r.WithContext(ctx)
-	return (&page.Page{Source: overviewOf(p.app), Actions: p.Actions}).ServeHTTP(w, r, p.Path, path)
+	o := overviewOf(p.app)
+	defer o.release()
+	return (&page.Page{Source: o, Actions: p.Actions}).ServeHTTP(w, r, p.Path, path)
 }
 
 // Interface guards.

@@ -47,7 +47,7 @@ func newStoreCollector() *storeCollector {
 	add("received_bytes_total", "Bytes that came from origins.", counter, func(s disk.Stats) float64 { return float64(s.Received) })
 	add("bad_blocks_total", "Blocks whose checksum was wrong.", counter, func(s disk.Stats) float64 { return float64(s.BadBlocks) })
 	add("bad_objects_total", "Objects that were put into quarantine.", counter, func(s disk.Stats) float64 { return float64(s.BadObjects) })
-	add("not_stored_total", "Objects that could not be written and were passed on.", counter, func(s disk.Stats) float64 { return float64(s.NotStored) })
+	add("not_stored_total", "Objects that found no room, or could not be written, and were passed on.", counter, func(s disk.Stats) float64 { return float64(s.NotStored) })
 	add("evictions_total", "Objects that were evicted.", counter, func(s disk.Stats) float64 { return float64(s.Evicted) })
 	add("evicted_bytes_total", "Bytes of evicted objects.", counter, func(s disk.Stats) float64 { return float64(s.EvictedBytes) })
 	return c

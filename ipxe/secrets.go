@@ -4,13 +4,15 @@ package ipxe
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
 // Secrets are the CHAP credentials of a node's volumes, in the order of the drives. Ironic's API masks the passwords
 // for every role, so they come from the script that the conductor wrote. They print as stars.
 type Secrets struct {
-	drives []Credential
+	drives    []Credential
+	passwords []string // all that the script sets
 }
 
 // Credential is a CHAP user and password.
@@ -36,6 +38,7 @@ func ReadSecrets(script []byte) *Secrets {
 			now.Username = strings.Join(words[2:], " ")
 		case len(words) >= 2 && words[0] == "set" && words[1] == "password":
 			now.password = strings.Join(words[2:], " ")
+			s.passwords = append(s.passwords, now.password)
 		case len(words) > 0 && words[0] == "sanhook":
 			s.drives = append(s.drives, now)
 		}
@@ -43,14 +46,15 @@ func ReadSecrets(script []byte) *Secrets {
 	return s
 }
 
-// Hide replaces the passwords in a text by stars.
+// Hide replaces the passwords in a text by stars, also those of drives that are not attached by sanhook.
 func (s *Secrets) Hide(text string) string {
 	if s == nil {
 		return text
 	}
-	for _, c := range s.drives {
-		if c.password != "" {
-			text = strings.ReplaceAll(text, c.password, "***")
+	longest := slices.SortedFunc(slices.Values(s.passwords), func(a, b string) int { return len(b) - len(a) }) // one may be part of another
+	for _, password := range longest {
+		if password != "" {
+			text = strings.ReplaceAll(text, password, "***")
 		}
 	}
 	return text

@@ -81,6 +81,14 @@ func (s *Store) room() int64 {
 	return free
 }
 
+// Room is how many bytes the file system has, and how many of them the store leaves free.
+func (s *Store) Room() (free, floor int64) {
+	free = s.room()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return free, s.options.MinFree
+}
+
 // makeRoom evicts the objects that were not used for longest until the limits hold.
 func (s *Store) makeRoom() error {
 	free := s.room()

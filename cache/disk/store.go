@@ -82,7 +82,7 @@ type Stats struct {
 	Resumed               int64 // connections that were taken up again
 	Received              int64 // bytes from origins
 	BadBlocks, BadObjects int64 // whose checksum or digest was wrong
-	NotStored             int64 // objects that could not be written
+	NotStored             int64 // objects that found no room, or could not be written
 	Evicted, EvictedBytes int64
 	OldestUse             time.Time // of the object that is evicted next
 }
@@ -190,6 +190,7 @@ func (s *Store) Create(n New) (*Object, error) {
 		users:   2}   // the caller and the fill
 	o.lastUse.Store(now.Unix())
 	if err := s.reserve(o, max(size, 0)); err != nil {
+		s.counters.notStored.Add(1)
 		return nil, err
 	}
 	first := n.Part

@@ -8,6 +8,7 @@
 //	GET  explain?node=NAME[&state=S]   which script a node gets, and why
 //	GET  boots[?node=NAME]             the last boots, the newest first
 //	GET  boots/stream                  server-sent events: the number of a change to the boots
+//	GET  silent                        nodes for which Ironic waits, and that have not asked
 //	GET  unknown                       MAC addresses that asked and that Ironic does not know
 //	GET  images                        what is in the store
 //	GET  doctor                        what can be found out about the surroundings
@@ -18,7 +19,9 @@
 //	POST refresh    {"node": NAME}     asks Ironic anew when the node asks next
 //
 // NAME is a node's UUID or name or the MAC address of one of its ports. Where the process has several edges, edge=NAME
-// chooses one, by its name in status. An error is {"error": "…", "reason": CODE}.
+// chooses one, by its name in status. An error is {"error": "…", "reason": CODE} with a status that fits it: 400 for a
+// request that cannot be read, 404 for what is not there, 405 for another method, 422 for what cannot be done, 503 while
+// Ironic cannot be asked, or when the process has no edge. What goes wrong later stands in the last line of progress.
 package api
 
 import "time"
@@ -46,7 +49,8 @@ type Edge struct {
 	Notifications *Notifications `json:"notifications,omitempty"`
 	Inventory     *Inventory     `json:"inventory,omitempty"`
 	Store         *Store         `json:"store,omitempty"`
-	Boots         map[string]int `json:"boots,omitempty"` // by outcome
+	Boots         map[string]int `json:"boots,omitempty"` // that are remembered, by outcome
+	Stuck         int            `json:"stuck"`           // boots that are under way and go no further
 	Refusals      []Refusal      `json:"refusals,omitempty"`
 }
 

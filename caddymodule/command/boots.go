@@ -4,6 +4,7 @@ package command
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,33 +18,40 @@ import (
 )
 
 func bootsCommand(c *caller) *cobra.Command {
-	watch, all := false, false
+	watch, untilOver, all := false, false, false
 	cmd := &cobra.Command{
 		Use:   "boots",
 		Short: "List the last boots, and why they go no further",
 		Long: `Lists the last boot of each node: how far it is, since when, and what to do if it goes no further. With --all it lists
-older boots, too; with --watch it goes on until it is stopped.
+older boots, too; with --watch it goes on until it is stopped, and with --until-over, which includes that, until no boot
+goes on any more: each is over or stuck.
 
-Exits with 3 if a boot is stuck.`,
+Exits with 3 if a boot is stuck (with --watch alone it does not end for that), and with 1 if the edge does not answer.`,
+		Example: `  ironic-edge boots --watch
+  ironic-edge boots --until-over && echo "the rack is up"`,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
-			if watch {
-				return 0, c.watch(cmd, all)
+			if watch || untilOver {
+				return c.watch(cmd, all, untilOver)
 			}
-			return c.listBoots(cmd, all)
+			code, _, err := c.listBoots(cmd, all)
+			return code, err
 		}),
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on as things change")
+	cmd.Flags().BoolVar(&untilOver, "until-over", false, "go on as things change, until no boot goes on any more")
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "list older boots of the same nodes, too")
 	return cmd
 }
 
-func (c *caller) listBoots(cmd *cobra.Command, all bool) (int, error) {
+// listBoots returns the exit code, and whether no boot goes on any more.
+func (c *caller) listBoots(cmd *cobra.Command, all bool) (code int, over bool, err error) {
 	var listed []boots.Boot
 	if err := c.get(cmd, "boots", nil, &listed); err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	code, seen := 0, make(map[string]bool)
+	seen := make(map[string]bool)
+	over = true
 	var rows [][]string
 	for i := range listed {
 		b := &listed[i]
@@ -51,15 +59,19 @@ func (c *caller) listBoots(cmd *cobra.Command, all bool) (int, error) {
 			continue
 		}
 		seen[b.Node] = true
-		if b.Outcome == boots.Stuck && !b.Over() {
+		switch {
+		case b.Over():
+		case b.Outcome == boots.Stuck:
 			code = exitBad
+		default:
+			over = false
 		}
 		rows = append(rows, bootRow(b, time.Now()))
 	}
 	if !c.json {
 		screenOf(cmd.OutOrStdout()).table(6, []string{"NODE", "MAC", "STATE", "STAGE", "OUTCOME", "AGE", "WHAT TO DO"}, rows)
 	}
-	return code, nil
+	return code, over, nil
 }
 
 func bootRow(b *boots.Boot, now time.Time) []string {
@@ -80,10 +92,10 @@ func bootRow(b *boots.Boot, now time.Time) []string {
 }
 
 // watch lists the boots again each time when something has changed.
-func (c *caller) watch(cmd *cobra.Command, all bool) error {
+func (c *caller) watch(cmd *cobra.Command, all, untilOver bool) (int, error) {
 	response, err := c.ask(cmd, http.MethodGet, "boots/stream", nil, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer response.Body.Close()
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
@@ -93,14 +105,14 @@ func (c *caller) watch(cmd *cobra.Command, all bool) error {
 		if s := screenOf(cmd.OutOrStdout()); s.width > 0 {
 			fmt.Fprint(s, "\x1b[H\x1b[2J") // the screen's beginning, and nothing on it (ECMA-48)
 		}
-		if _, err := c.listBoots(cmd, all); err != nil {
-			return err
+		if code, over, err := c.listBoots(cmd, all); err != nil || over && untilOver {
+			return code, err
 		}
 	}
 	if contextOf(cmd).Err() != nil {
-		return nil // the user has enough
+		return 0, nil // the user has enough
 	}
-	return fmt.Errorf("the edge has stopped")
+	return 0, errors.New("the edge has stopped")
 }
 
 func bootCommand(c *caller) *cobra.Command {
@@ -110,7 +122,9 @@ func bootCommand(c *caller) *cobra.Command {
 		Long: `Shows what was seen of the last boot of a node, by UUID, name or MAC address, or of the boot with a request id: each
 step, the images with their progress, and what to do if it goes no further.
 
-Exits with 3 if it is stuck.`,
+Exits with 3 if it is stuck, and with 1 if no boot of the node was seen.`,
+		Example: `  ironic-edge boot r17-u01
+  ironic-edge boot 52:54:00:17:00:01`,
 		Args: cobra.ExactArgs(1),
 		RunE: run(func(cmd *cobra.Command, args []string) (int, error) {
 			var listed []boots.Boot

@@ -175,8 +175,22 @@ func (c *caller) get(cmd *cobra.Command, path string, query url.Values, to any) 
 	return err
 }
 
-// follow tells show of each line of progress of a long work, and returns the last one.
-func (c *caller) follow(cmd *cobra.Command, path string, body any, show func(api.Progress)) (api.Progress, error) {
+// act has something done, and prints the answer with --json.
+func (c *caller) act(cmd *cobra.Command, path string, body any) error {
+	response, err := c.ask(cmd, http.MethodPost, path, nil, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if c.json {
+		_, err = io.Copy(cmd.OutOrStdout(), response.Body)
+	}
+	return err
+}
+
+// follow shows how far a long work is, and returns its end.
+func (c *caller) follow(cmd *cobra.Command, path string, body any) (api.Progress, error) {
+	out := screenOf(cmd.OutOrStdout())
 	response, err := c.ask(cmd, http.MethodPost, path, nil, body)
 	if err != nil {
 		return api.Progress{}, err
@@ -188,10 +202,13 @@ func (c *caller) follow(cmd *cobra.Command, path string, body any, show func(api
 			return last, fmt.Errorf("the edge's answer is not one of this version: %w", err)
 		}
 		if c.json {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\n", lines.Bytes())
+			fmt.Fprintf(out, "%s\n", lines.Bytes())
 		} else {
-			show(last)
+			out.bar(last.Done, last.Of, last.Unit)
 		}
+	}
+	if !c.json {
+		out.unbar()
 	}
 	switch {
 	case contextOf(cmd).Err() != nil:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package command is `ironic-edge` on the command line: it asks a running edge by Caddy's admin API and shows what it says.
+// Package command is what the edge has on the command line: it asks a running edge by Caddy's admin API and shows what it says.
 // Some of it can be had without a running edge, from who adds the commands.
 package command
 
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
@@ -33,6 +34,7 @@ func Add(parent *cobra.Command, offline Answer) {
 	flags.StringVar(&c.config, "config", "", "the configuration `file` that names that address, and has the options of what is told without an edge")
 	flags.StringVar(&c.edge, "edge", "", "the `name` of the edge, where the process has several")
 	flags.BoolVar(&c.json, "json", false, "print what the admin API says, as JSON")
+	parent.SetHelpTemplate(new(cobra.Command).HelpTemplate()) // Caddy's names Caddy's manual
 	parent.Long = `Shows and steers a running edge, by Caddy's admin API.
 
 The admin API is looked for at --address, else at $CADDY_ADMIN, else where the file of --config says, else at
@@ -45,6 +47,24 @@ with 3 if what they found is bad: a node is stuck, a check failed, scripts diffe
 		prefetchCommand(c), purgeCommand(c), scrubCommand(c), refreshCommand(c),
 		explainCommand(c), diffCommand(c), doctorCommand(c), snippetCommand(),
 	)
+}
+
+// Own makes each command below parent one of the binary, which is the edge's own then and called ironic-edge. Below their
+// common name they go on, unseen.
+func Own(parent *cobra.Command) {
+	caddy.CustomBinaryName = "ironic-edge"
+	caddy.CustomLongDescription = `ironic-edge boots the machines of a rack for OpenStack Ironic. It is a Caddy with a module: "ironic-edge run" runs what the
+Caddyfile in the working directory says, and Caddy's other commands are there, too.
+
+"ironic-edge status", "boots" and those around them ask the edge that runs; "ironic-edge demo" shows all of it on one
+machine.`
+	for _, c := range parent.Commands() {
+		caddycmd.RegisterCommand(caddycmd.Command{Name: c.Name(), Short: c.Short, CobraFunc: func(own *cobra.Command) {
+			*own = *c
+			own.SetHelpTemplate(parent.HelpTemplate())
+			own.PersistentFlags().AddFlagSet(parent.PersistentFlags())
+		}})
+	}
 }
 
 // run makes a command's function of one that returns an exit code or an error.

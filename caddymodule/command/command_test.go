@@ -12,8 +12,11 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -24,15 +27,23 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ironic-edge": func() {
-		caddycmd.RegisterCommand(caddycmd.Command{Name: "ironic-edge", Short: "Commands", CobraFunc: func(c *cobra.Command) { Add(c, nobody) }})
-		os.Args = append([]string{"caddy", "ironic-edge"}, os.Args[1:]...)
-		caddycmd.Main()
-	}})
+	testscript.Main(m, map[string]func(){
+		"ironic-edge": func() {
+			commands := new(cobra.Command)
+			Add(commands, nobody)
+			Own(commands)
+			caddycmd.Main()
+		},
+		"caddy": func() {
+			caddycmd.RegisterCommand(caddycmd.Command{Name: "ironic-edge", Short: "Commands", CobraFunc: func(c *cobra.Command) { Add(c, nobody) }})
+			caddycmd.Main()
+		},
+	})
 }
 
 // TestScripts runs each command against an admin API that answers with the files of a script's directory api: GET status
-// is api/status.json. A POST is written to sent, below its path.
+// is api/status.json, the second time api/status.2.json if that is there. What was asked last is written to sent. The feed of
+// boots stays open if there is a file open. "exits 3 command" wants that exit code.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
@@ -44,13 +55,46 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			return nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
 }
 
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	code := 0
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if want, err := strconv.Atoi(args[0]); err != nil || code != want {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
 func files(dir string) http.HandlerFunc {
+	var mu sync.Mutex
+	times := make(map[string]int) // that each path was asked for
 	return func(w http.ResponseWriter, r *http.Request) {
 		name, ok := strings.CutPrefix(r.URL.Path, api.Prefix)
-		text, err := os.ReadFile(filepath.Join(dir, "api", filepath.FromSlash(name)+".json"))
+		file := filepath.Join(dir, "api", filepath.FromSlash(name))
+		mu.Lock()
+		times[name]++
+		number := times[name]
+		mu.Unlock()
+		text, err := os.ReadFile(fmt.Sprintf("%s.%d.json", file, number))
+		if err != nil {
+			text, err = os.ReadFile(file + ".json")
+		}
+		if name == "boots/stream" && err == nil {
+			_, _ = w.Write(text)
+			_ = http.NewResponseController(w).Flush()
+			if _, err := os.Stat(filepath.Join(dir, "open")); err == nil {
+				<-r.Context().Done()
+			}
+			return
+		}
 		if !ok || err != nil {
 			w.WriteHeader(http.StatusNotFound)
 			_, _ = w.Write([]byte(`{"error": "no node is called that; see ironic-edge nodes", "reason": "no_node"}`))

@@ -5,6 +5,7 @@ package command
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,9 @@ func doctorCommand(c *caller) *cobra.Command {
 origins of images, the public URL, HTTPS on the boot site, the room on the disk. With --dhcp it also asks the DHCP servers
 on an interface of this machine what they would tell iPXE and UEFI firmware; that needs root, and takes no lease.
 
-Exits with 3 if something is bad.`,
+Exits with 3 if something is bad (a warning is not), and with 1 if the edge does not answer.`,
+		Example: `  ironic-edge doctor
+  sudo ironic-edge doctor --dhcp eth1`,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
 			var checks []api.Check
@@ -33,7 +36,7 @@ Exits with 3 if something is bad.`,
 				if _, err := c.fetch(cmd, "status", nil, &status); err != nil {
 					return 0, err
 				}
-				checks = append(checks, offers(contextOf(cmd), dhcp, publicURL(&status))...)
+				checks = append(checks, offers(contextOf(cmd), dhcp, publicURLs(&status))...)
 			}
 			code := 0
 			for _, check := range checks {
@@ -55,9 +58,13 @@ Exits with 3 if something is bad.`,
 }
 
 func showChecks(s *screen, checks []api.Check) {
+	several := slices.ContainsFunc(checks, func(c api.Check) bool { return c.Edge != "" && c.Edge != checks[0].Edge })
 	rows := make([][]string, 0, len(checks))
-	for _, check := range checks {
-		rows = append(rows, []string{check.Result, check.Name, check.Seen})
+	for i := range checks {
+		if c := &checks[i]; several && c.Edge != "" {
+			c.Name += " of " + c.Edge
+		}
+		rows = append(rows, []string{checks[i].Result, checks[i].Name, checks[i].Seen})
 	}
 	s.table(2, []string{"RESULT", "CHECK", "SEEN"}, rows)
 	for _, check := range checks {
@@ -67,12 +74,13 @@ func showChecks(s *screen, checks []api.Check) {
 	}
 }
 
-// publicURL is the URL of the first edge that has one.
-func publicURL(status *api.Status) string {
+// publicURLs are those of the edges that have one.
+func publicURLs(status *api.Status) []string {
+	var urls []string
 	for _, e := range status.Edges {
 		if strings.HasPrefix(e.Name, "http") {
-			return strings.TrimRight(e.Name, "/")
+			urls = append(urls, strings.TrimRight(e.Name, "/"))
 		}
 	}
-	return ""
+	return urls
 }

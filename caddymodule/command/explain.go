@@ -3,6 +3,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 
@@ -21,7 +22,9 @@ script. With --state it is what the node would get in that provision state. A sc
 
 It needs no running edge with --snapshot, the file in which an edge with the option site keeps what it knows of its nodes,
 nor with --live, which asks Ironic as the file of --config says. The edge's options are those in the file of --config, or
-else their defaults.`,
+else their defaults.
+
+Exits with 1 if no node is called that, or if nobody can tell about it, and with 0 also if the node gets no script.`,
 		Example: `  ironic-edge explain r17-u01
   ironic-edge explain 52:54:00:17:00:01 --state "clean wait"
   ironic-edge explain r17-u01 --snapshot inventory.json --config Caddyfile
@@ -37,7 +40,7 @@ else their defaults.`,
 				return 0, err
 			}
 			out := screenOf(cmd.OutOrStdout())
-			fmt.Fprintf(out, "%s %s, %s: %s\n", e.Node.UUID, plain(e.Node.Name), plain(e.Node.State), e.Reason)
+			fmt.Fprintf(out, "%s %s, %s: %s (%s)\n", e.Node.UUID, plain(e.Node.Name), plain(e.Node.State), cmp.Or(e.Kind, "no script"), e.Reason)
 			for _, why := range e.Why {
 				fmt.Fprintf(out, "  %s\n", plain(why))
 			}
@@ -66,8 +69,12 @@ func diffCommand(c *caller) *cobra.Command {
 		Use:   "diff <node>",
 		Short: "Compare the edge's script with the conductor's",
 		Long: `Runs the script that the edge would give a node and the one that the conductor has for it, and compares what they do
-on the machine. It needs the option conductor_http. Exits with 3 if they differ.`,
-		Args: cobra.ExactArgs(1),
+on the machine: what they fetch, start and attach, and in which order, when all goes well and when any fetch fails. It
+shows the first case in which they differ. It needs the option conductor_http.
+
+Exits with 3 if they differ, and with 1 if one of the scripts cannot be had.`,
+		Example: `  ironic-edge diff r17-u01`,
+		Args:    cobra.ExactArgs(1),
 		RunE: run(func(cmd *cobra.Command, args []string) (int, error) {
 			var d api.Diff
 			if err := c.get(cmd, "diff", url.Values{"node": args}, &d); err != nil {

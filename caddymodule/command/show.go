@@ -22,7 +22,10 @@ func statusCommand(c *caller) *cobra.Command {
 go, what is in the store and what it saved, and the last three requests that were refused (all that are remembered with
 --json).
 
-Exits with 3 if Ironic cannot be asked, a boot is stuck or an object of the store was bad.`,
+Exits with 3 if Ironic cannot be asked, a boot is stuck or an object of the store was bad, and with 1 if the edge does not
+answer.`,
+		Example: `  ironic-edge status
+  ironic-edge status --json | jq '.edges[].store.used'`,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
 			var status api.Status
@@ -31,7 +34,7 @@ Exits with 3 if Ironic cannot be asked, a boot is stuck or an object of the stor
 			}
 			code := 0
 			for _, e := range status.Edges {
-				if !e.Ironic.Up || e.Boots["stuck"] > 0 || e.Store != nil && e.Store.Bad > 0 {
+				if !e.Ironic.Up || e.Stuck > 0 || e.Store != nil && e.Store.Bad > 0 {
 					code = exitBad
 				}
 			}
@@ -110,7 +113,11 @@ func nodesCommand(c *caller) *cobra.Command {
 		Long: `Lists the nodes of the site's inventory and others that asked, with what Ironic said last and how far their boot is.
 
 With --snapshot it needs no running edge: it lists the nodes in the file in which an edge with the option site keeps what
-it knows.`,
+it knows.
+
+Exits with 1 if the edge does not answer, or the file cannot be read.`,
+		Example: `  ironic-edge nodes
+  ironic-edge nodes --snapshot inventory.json`,
 		Args: cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
 			var nodes []api.Node
@@ -136,8 +143,9 @@ func silentCommand(c *caller) *cobra.Command {
 		Long: `Lists the nodes of the site's inventory for whose agent Ironic waits, and which have asked the edge for nothing since:
 machines that are off, or that boot from elsewhere.
 
-Exits with 3 if there are any.`,
-		Args: cobra.NoArgs,
+Exits with 3 if there are any, and with 1 if the edge does not answer.`,
+		Example: `  ironic-edge silent`,
+		Args:    cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
 			var silent []boots.Silent
 			if err := c.get(cmd, "silent", nil, &silent); err != nil {
@@ -163,8 +171,11 @@ func unknownCommand(c *caller) *cobra.Command {
 		Use:   "unknown",
 		Short: "List MAC addresses that asked and that Ironic does not know",
 		Long: `Lists the machines that asked for a script and of which Ironic has no port: with where from, how often, when last, and
-what to do.`,
-		Args: cobra.NoArgs,
+what to do.
+
+Exits with 1 if the edge does not answer.`,
+		Example: `  ironic-edge unknown --json | jq -r '.[].mac'`,
+		Args:    cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
 			var unknown []boots.Stray
 			if err := c.get(cmd, "unknown", nil, &unknown); err != nil || c.json {
@@ -185,8 +196,11 @@ func imagesCommand(c *caller) *cobra.Command {
 		Use:   "images",
 		Short: "List what is in the store",
 		Long: `Lists the objects of the store, the one last used first: how much of each is there, how many clients are reading it, and
-the references and URLs by which it is asked for. Of a query, which may be a signature, a hash is shown.`,
-		Args: cobra.NoArgs,
+the references and URLs by which it is asked for. Of a query, which may be a signature, a hash is shown.
+
+Exits with 1 if the edge does not answer.`,
+		Example: `  ironic-edge images`,
+		Args:    cobra.NoArgs,
 		RunE: run(func(cmd *cobra.Command, _ []string) (int, error) {
 			var images []api.Image
 			if err := c.get(cmd, "images", nil, &images); err != nil || c.json {

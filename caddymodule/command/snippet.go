@@ -30,7 +30,9 @@ func snippetCommand() *cobra.Command {
 		Use:   "dhcp-snippet " + names,
 		Short: "Print what a DHCP server needs to send nodes here",
 		Long: `Prints the part of a DHCP server's configuration that sends the rack's nodes to the edge. iPXE gets boot.ipxe; UEFI
-firmware that loads by HTTP gets --firmware; all others get iPXE by TFTP from --tftp, if that is given. It asks nobody.`,
+firmware that loads by HTTP gets --firmware; all others get iPXE by TFTP from --tftp, if that is given. It asks nobody.
+
+Exits with 1 if a value would not fit into that server's configuration.`,
 		Example:   "  ironic-edge dhcp-snippet dnsmasq --url http://edge.rack17:8080 --tftp 10.17.0.2",
 		ValidArgs: slices.Sorted(maps.Keys(snippets)),
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),

@@ -20,14 +20,19 @@ import (
 // screen is where a command writes. On a terminal its tables fit the width and words have colours.
 type screen struct {
 	io.Writer
-	width  int // 0: any
+	width  int // of the terminal; 0: it is none
 	colour bool
 }
+
+// usualWidth is that of a terminal that does not say, as behind a serial line.
+const usualWidth = 80
 
 func screenOf(out io.Writer) *screen {
 	s := &screen{Writer: out}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		s.width, _, _ = term.GetSize(int(f.Fd()))
+		if s.width, _, _ = term.GetSize(int(f.Fd())); s.width <= 0 {
+			s.width = usualWidth
+		}
 		s.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
 	return s
@@ -86,7 +91,8 @@ func plain(s string) string {
 	}, s)
 }
 
-// bar writes how far a work is over the line where it wrote before; on anything but a terminal only the end is told.
+// bar writes how far a work is over the line where it wrote before, until unbar; on anything but a terminal only the end is
+// told.
 func (s *screen) bar(done, of int64, unit string) {
 	if s.width == 0 {
 		return
@@ -102,10 +108,15 @@ func (s *screen) bar(done, of int64, unit string) {
 		return
 	}
 	const width = 30
+	done = min(max(done, 0), of)
 	full := int(width * done / of)
 	fmt.Fprintf(s, "\r\x1b[K[%s%s] %3d %%  %s of %s", strings.Repeat("#", full), strings.Repeat(".", width-full), 100*done/of, amount(done), amount(of))
-	if done >= of {
-		fmt.Fprintln(s)
+}
+
+// unbar takes the bar away.
+func (s *screen) unbar() {
+	if s.width > 0 {
+		fmt.Fprint(s, "\r\x1b[K")
 	}
 }
 

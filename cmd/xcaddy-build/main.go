@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command xcaddy-build is Caddy with its standard modules and ironic-edge in one binary: what
-// `xcaddy build --with github.com/ironic-edge/ironic-edge/caddymodule` would make.
+// `xcaddy build --with github.com/ironic-edge/ironic-edge/caddymodule` would make, with the edge's commands as its own.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
-	_ "github.com/ironic-edge/ironic-edge/caddymodule"
+	"github.com/ironic-edge/ironic-edge/caddymodule"
 )
 
 // ballast is address space that nobody touches, so it takes no memory. The garbage collector counts it: it runs when the
@@ -18,6 +18,7 @@ import (
 var ballast = make([]byte, 24<<20)
 
 func main() {
+	caddymodule.OwnBinary()
 	caddycmd.Main()
 	runtime.KeepAlive(ballast)
 }

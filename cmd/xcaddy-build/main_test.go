@@ -41,6 +41,8 @@ func TestCommands(t *testing.T) {
 		{"fmt --diff " + example, ""},
 		{"ironic-edge --help", "Run an edge before a stand-in Ironic"},
 		{"ironic-edge demo --help", "--listen host:port"},
+		{"demo --help", "ironic-edge demo [flags]"},
+		{"boots --help", "ironic-edge boots --until-over"},
 	} {
 		out, err := run(t, strings.Fields(tt.args)...)
 		if err != nil || !strings.Contains(out, tt.want) {

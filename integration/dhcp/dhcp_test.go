@@ -27,7 +27,7 @@ func TestSnippets(t *testing.T) {
 			[]string{"kea-dhcp4", "-t"}},
 	} {
 		for _, tftp := range []string{"", "10.17.0.2"} {
-			snippet, err := exec.CommandContext(t.Context(), binary, "ironic-edge", "dhcp-snippet", tt.server, "--url", "http://edge.rack17:8080", "--tftp", tftp).Output()
+			snippet, err := exec.CommandContext(t.Context(), binary, "dhcp-snippet", tt.server, "--url", "http://edge.rack17:8080", "--tftp", tftp).Output()
 			if err != nil {
 				t.Fatalf("%s: %v", tt.server, err)
 			}
