@@ -4,6 +4,7 @@ package page
 
 import (
 	"cmp"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -141,12 +142,12 @@ func (p *Page) viewBoot(r *http.Request, v *view, id string) bool {
 	v.Boot, v.Title = b, cmp.Or(b.Name, b.Node)
 	v.BootsTotal = len(all)
 	for _, s := range boots.Stages {
-		took := b.Took(s)
 		one := step{Name: stageNames[s], Here: s == b.Stage}
-		if took > 0 {
-			one.Class, one.Took = "past", api.Ago(took)
+		past := slices.ContainsFunc(b.Stages, func(p boots.Phase) bool { return p.Stage == s && !p.Ended.IsZero() })
+		if past {
+			one.Class, one.Took = "past", api.Ago(b.Took(s))
 		}
-		if took > 0 || one.Here || s != boots.StageISO { // few boot from one
+		if past || one.Here || s != boots.StageISO { // few boot from one
 			v.Steps = append(v.Steps, one)
 		}
 	}
@@ -204,6 +205,10 @@ var functions = template.FuncMap{
 	},
 	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
+	"stage": func(s any) string { // that of a boot, or the word of a node
+		word := fmt.Sprint(s)
+		return cmp.Or(stageNames[boots.Stage(word)], word)
+	},
 	"words": func(kind boots.EventKind) string { return strings.ReplaceAll(string(kind), "_", " ") },
 	"first": func(list []string) string { return strings.Join(list[:min(1, len(list))], "") },
 	"firstOf": func(list []boots.Diagnosis) *boots.Diagnosis {
