@@ -85,14 +85,22 @@ func (p *Page) view(r *http.Request, base, path string) *view {
 }
 
 func (p *Page) viewRack(r *http.Request, v *view) {
-	all := p.Source.Boots()
-	v.BootsTotal = len(all)
-	all = slices.DeleteFunc(all, func(b boots.Boot) bool { return !matches(v.Query, append(b.MACs, b.Node, b.Name, b.State, b.Kind)...) })
-	slices.SortStableFunc(all, func(a, b boots.Boot) int { return cmp.Compare(urgency(&a), urgency(&b)) })
-	v.Boots = all[:min(len(all), bootsShown)]
 	nodes := p.Source.Nodes()
 	v.NodesTotal = len(nodes)
-	nodes = slices.DeleteFunc(nodes, func(n api.Node) bool { return !matches(v.Query, append(n.MACs, n.UUID, n.Name, n.State)...) })
+	assets := make(map[string]string)
+	for i := range nodes {
+		if nodes[i].Asset != "" {
+			assets[nodes[i].UUID] = nodes[i].Asset
+		}
+	}
+	nodes = slices.DeleteFunc(nodes, func(n api.Node) bool { return !matches(v.Query, append(n.MACs, n.UUID, n.Name, n.Asset, n.State)...) })
+	all := p.Source.Boots()
+	v.BootsTotal = len(all)
+	all = slices.DeleteFunc(all, func(b boots.Boot) bool {
+		return !matches(v.Query, append(b.MACs, b.Node, b.Name, assets[b.Node], b.State, b.Kind)...)
+	})
+	slices.SortStableFunc(all, func(a, b boots.Boot) int { return cmp.Compare(urgency(&a), urgency(&b)) })
+	v.Boots = all[:min(len(all), bootsShown)]
 	v.Silent = slices.DeleteFunc(p.Source.Silent(), func(s boots.Silent) bool { return !matches(v.Query, s.Node, s.Name, s.State) })
 	v.Silent = v.Silent[:min(len(v.Silent), bootsShown)]
 	from, _ := strconv.Atoi(r.URL.Query().Get("from")) // anything else is the first page
