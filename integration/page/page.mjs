@@ -67,7 +67,7 @@ async function update(page) {
 
 // pathOf is the path of a link within the page.
 const pathOf = href => new URL(href, asked.base).href.slice(asked.base.length);
-const rowOf = name => `#boots tbody tr:has(th:text-is("${name}"))`;
+const rowOf = name => `#boots tbody tr:has(a:text-is("${name}"))`;
 const picture = (page, name) => page.screenshot({ path: join(asked.artifacts, name + ".png") });
 
 // lookAt runs something for a page of each sort, the boot that stands still among them.
@@ -137,10 +137,9 @@ const checks = {
       for (const query of ["52-54-00-17-00-05", "52:54:00:17:00:05", "RACK17-N05", "6d4c7e01-1700-4000-8000-000000000005", asked.asset]) {
         await page.locator("#q").fill("");
         await page.locator("#q").pressSequentially(query);
-        await page.waitForFunction(() => {
-          const found = [...document.querySelectorAll("#nodes tbody th, #boots tbody th")].map(c => c.textContent);
-          return found.length >= 1 && found.every(name => name === "rack17-n05");
-        });
+        await page.waitForFunction(query => document.querySelector("#nodes caption").textContent.includes(`“${query}”`), query);
+        const found = await page.locator("#nodes tbody th, #boots tbody th").allTextContents();
+        ensure(found.length >= 1 && found.every(name => name === "rack17-n05"), `${query} finds ${found.join(", ")}`);
         ensure(new URL(page.url()).searchParams.get("q") === query, "the address does not have the search for " + query);
       }
       await page.locator("#q").fill("");
@@ -298,7 +297,8 @@ const checks = {
       const work = () => page.evaluate(() => window.work), most = { added: 0, removed: 0, changed: 0 };
       for (const mac of asked.boots) {
         const before = await work();
-        await page.request.get(new URL("/pxelinux.cfg/" + mac, asked.base).href);
+        const script = await page.request.get(new URL("/pxelinux.cfg/" + mac, asked.base).href, { headers: { "User-Agent": "iPXE/1.21.1+" } });
+        ensure(script.ok(), `the script for ${mac} is answered with ${script.status()}`);
         await page.waitForFunction(mac => document.querySelector("#boots tbody").textContent.includes(mac), mac.replaceAll("-", ":"));
         const after = await work();
         for (const what of Object.keys(most)) most[what] = Math.max(most[what], after[what] - before[what]);

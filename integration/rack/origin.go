@@ -30,10 +30,11 @@ type Origin struct {
 	comes   int           // of the ramdisk that stands still
 	more    chan struct{} // closed and made anew when that grows
 	queries map[string]bool
+	texts   map[string]string // by path
 }
 
 func startOrigin(guest *qemu.Guest) *Origin {
-	o := &Origin{guest: guest, comes: StallAt, more: make(chan struct{}), queries: make(map[string]bool)}
+	o := &Origin{guest: guest, comes: StallAt, more: make(chan struct{}), queries: make(map[string]bool), texts: make(map[string]string)}
 	o.Server = httptest.NewServer(o)
 	return o
 }
@@ -45,6 +46,13 @@ func (o *Origin) Let(bytes int) {
 	o.comes = bytes
 	close(o.more)
 	o.more = make(chan struct{})
+}
+
+// Put has a text at a path, such as a script at a conductor's.
+func (o *Origin) Put(path, text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.texts[path] = text
 }
 
 // Asked reports whether an image was asked for with a query.
@@ -64,7 +72,12 @@ func (o *Origin) coming() (int, <-chan struct{}) {
 func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	o.queries[r.URL.RawQuery] = true
+	text, there := o.texts[r.URL.Path]
 	o.mu.Unlock()
+	if there {
+		_, _ = w.Write([]byte(text)) // the client is gone
+		return
+	}
 	switch name := strings.TrimPrefix(r.URL.Path, "/"); {
 	case name == "loops.kernel":
 		serve(w, r, bytes.NewReader([]byte(resetScript)))

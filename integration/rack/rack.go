@@ -26,7 +26,7 @@ type Rack struct {
 }
 
 // Start builds what the rack needs in dir and starts it. The nodes have their images at the origin's URL. Options are lines of
-// the ironic_edge block, as those of edge.Start.
+// the ironic_edge block, as those of edge.Start; {origin} in them is the origin's URL.
 func Start(ctx context.Context, dir string, nodes func(origin string) []ironictest.Node, options ...string) (*Rack, error) {
 	for _, d := range []string{"guest", "edge"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
@@ -42,6 +42,9 @@ func Start(ctx context.Context, dir string, nodes func(origin string) []ironicte
 		return nil, err
 	}
 	r := &Rack{Origin: startOrigin(guest)}
+	for i, o := range options {
+		options[i] = strings.ReplaceAll(o, "{origin}", r.Origin.URL)
+	}
 	r.Ironic = ironictest.Start(nodes(r.Origin.URL)...)
 	r.Edge, err = edge.StartWatched(ctx, binary, filepath.Join(dir, "edge"), r.Ironic.URL,
 		append([]string{"public_url http://" + qemu.Host + ":{port}", "allow_origins " + r.Origin.URL,
