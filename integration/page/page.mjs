@@ -11,7 +11,7 @@ import { join } from "node:path";
 const asked = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(join(asked.modules, "x"))("playwright-core");
 const axe = readFileSync(join(asked.modules, "axe-core", "axe.min.js"), "utf8");
-const patience = 40000; // milliseconds; it bounds a check that hangs, and no check is about speed
+const patience = 90000; // milliseconds; it bounds a check that hangs, and no check is about speed
 
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",
@@ -70,17 +70,17 @@ const pathOf = href => new URL(href, asked.base).href.slice(asked.base.length);
 const rowOf = name => `#boots tbody tr:has(a:text-is("${name}"))`;
 const picture = (page, name) => page.screenshot({ path: join(asked.artifacts, name + ".png") });
 
-// lookAt runs something for a page of each sort, the boot that stands still among them.
-async function lookAt(use) {
+// lookAt opens a page of each sort, the boot that stands still among them, and passes it on with its name.
+async function lookAt(rack, options, use) {
   let boot;
-  await open("", {}, async page => {
-    boot = await page.locator(rowOf("stalled")).first().locator("a").getAttribute("href");
-  });
-  for (const [name, path] of [["rack", ""], ["boot", pathOf(boot)], ["images", "images"], ["unknown", "unknown"]]) await use(path, name);
+  await open("", {}, async page => { boot = await page.locator(rowOf("stalled")).first().locator("a").getAttribute("href"); });
+  for (const [name, path] of [["rack", rack], ["boot", pathOf(boot)], ["images", "images"], ["unknown", "unknown"]]) {
+    await open(path, options, page => use(page, name));
+  }
 }
 
+// violations are what axe, which is in the page, finds.
 async function violations(page) {
-  await page.addScriptTag({ content: axe });
   const result = await page.evaluate(() => window.axe.run());
   ensure(result.passes.length > 5, "axe looked at nothing");
   return result.violations.map(v => `${v.id}: ${v.help}: ${v.nodes.map(n => n.html.slice(0, 160)).slice(0, 3).join(" | ")}`);
@@ -96,6 +96,7 @@ const checks = {
   // What the other checks rely on: axe, the console and the policy complain when there is a reason to.
   async control() {
     await open("unknown", { bypassCSP: true }, async page => {
+      await page.addScriptTag({ content: axe });
       await page.evaluate(() => document.getElementById("main").append(Object.assign(new Image(), { src: "data:," })));
       const found = await violations(page);
       ensure(found.some(v => v.startsWith("image-alt")), "axe does not see an image without words");
@@ -172,31 +173,32 @@ const checks = {
   },
 
   async axe() {
-    await lookAt(async (path, name) => {
+    await lookAt("?q=wait", { bypassCSP: true }, async (page, name) => { // the rack with a few rows: they are all alike
+      await page.addScriptTag({ content: axe });
       for (const [colorScheme, width] of [["light", 1280], ["dark", 1280], ["dark", 360]]) {
-        await open(path, { colorScheme, viewport: { width, height: 800 }, bypassCSP: true }, async page => {
-          const found = await violations(page);
-          ensure(found.length === 0, `${name}, ${colorScheme}, ${width} px: ${found.join("; ")}`);
-        });
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height: 800 });
+        const found = await violations(page);
+        ensure(found.length === 0, `${name}, ${colorScheme}, ${width} px: ${found.join("; ")}`);
       }
     });
   },
 
   async width() {
-    await lookAt(async (path, name) => {
-      for (const [width, height] of [[360, 740], [1280, 900], [3840, 2160]]) {
-        for (const colorScheme of ["light", "dark"]) {
-          await open(path, { viewport: { width, height }, colorScheme }, async page => {
-            const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-            await picture(page, `${name}-${width}-${colorScheme}`);
-            ensure(wide <= width, `${name} is ${wide} px wide on a screen of ${width} px`);
-          });
+    await lookAt("", {}, async (page, name) => {
+      for (const [width, height, schemes] of [[360, 740, ["light", "dark"]], [1280, 900, ["light", "dark"]], [3840, 2160, ["light"]]]) {
+        await page.setViewportSize({ width, height });
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        for (const colorScheme of schemes) {
+          await page.emulateMedia({ colorScheme });
+          await picture(page, `${name}-${width}-${colorScheme}`);
         }
+        ensure(wide <= width, `${name} is ${wide} px wide on a screen of ${width} px`);
       }
     });
-    await open("", { viewport: { width: 360, height: 740 } }, async page => {
-      await page.evaluate(() => document.getElementById("main").append(Object.assign(document.createElement("pre"), { id: "wide", textContent: "x".repeat(100) })));
-      ensure(await page.evaluate(() => document.getElementById("wide").scrollWidth) > 360, "what is too wide cannot be measured");
+    await open("unknown", { viewport: { width: 360, height: 740 } }, async page => {
+      await page.evaluate(() => document.getElementById("main").append(Object.assign(document.createElement("p"), { textContent: "x".repeat(100) })));
+      ensure(await page.evaluate(() => document.documentElement.scrollWidth) > 360, "what is too wide is not seen");
     });
   },
 
