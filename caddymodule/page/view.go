@@ -149,6 +149,17 @@ func (p *Page) viewBoot(r *http.Request, v *view, id string) bool {
 	b := &all[i]
 	v.Boot, v.Title = b, cmp.Or(b.Name, b.Node)
 	v.BootsTotal = len(all)
+	v.addSteps(b)
+	if b.Node != "" {
+		if e, err := p.Source.Explain(r.Context(), b.Node); err == nil { // what is there is shown all the same
+			v.Explanation = e
+		}
+	}
+	return true
+}
+
+// addSteps has the stages of a boot, and how long those took that are over.
+func (v *view) addSteps(b *boots.Boot) {
 	for _, s := range boots.Stages {
 		one := step{Name: stageNames[s], Here: s == b.Stage}
 		past := slices.ContainsFunc(b.Stages, func(p boots.Phase) bool { return p.Stage == s && !p.Ended.IsZero() })
@@ -159,12 +170,6 @@ func (p *Page) viewBoot(r *http.Request, v *view, id string) bool {
 			v.Steps = append(v.Steps, one)
 		}
 	}
-	if b.Node != "" {
-		if e, err := p.Source.Explain(r.Context(), b.Node); err == nil { // what is there is shown all the same
-			v.Explanation = e
-		}
-	}
-	return true
 }
 
 var stageNames = map[boots.Stage]string{
