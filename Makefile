@@ -1,7 +1,7 @@
 # Names for plain commands. `make test` is the one that runs everything.
 GO ?= go
 
-.PHONY: build test check integration install golden traces fuzz bench vuln
+.PHONY: build test check integration install golden traces fuzz bench pgo vuln
 
 build: ## the binary
 	$(GO) build -o ironic-edge ./cmd/xcaddy-build
@@ -31,6 +31,14 @@ bench: ## boot scripts beside nginx, images beside nginx and varnish, a storm of
 	$(GO) run ./bench scripts
 	$(GO) run ./bench images
 	$(GO) run ./bench storm
+
+pgo: ## write the profile that the compiler optimises the binary by
+	rm -rf profiles && mkdir profiles
+	$(GO) run ./bench scripts -rounds 1 -seconds 15 -profiles profiles
+	$(GO) run ./bench images -alone -only ranges -rounds 1 -seconds 15 -profiles profiles
+	$(GO) run ./bench images -alone -only warm -rounds 1 -profiles profiles
+	$(GO) tool pprof -proto profiles/*.pprof > cmd/xcaddy-build/default.pgo
+	rm -r profiles
 
 fuzz: ## each fuzzer for a little while
 	$(GO) test ./ipxe -run '^$$' -fuzz FuzzParseMAC -fuzztime 20s

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -150,7 +149,7 @@ func times(a, b float64) string {
 func (b *imageBench) stormed(ctx context.Context, s *cacheServer, urls []string, f *file) ([]string, error) {
 	var last time.Duration
 	n, err := s.origin.count(ctx, func() error {
-		return b.profile(ctx, s, f.name, func() (err error) {
+		return profile(ctx, b.profiles, s.admin, f.name, b.seconds, func() (err error) {
 			last, err = together(ctx, urls, f, 1)
 			return err
 		})
@@ -219,35 +218,4 @@ func (b *imageBench) cut(ctx context.Context) error {
 		row(s.name, completes, times(float64(n), float64(len(b.broken.bytes))))
 	}
 	return flush()
-}
-
-// profile takes a processor profile of ironic-edge while f runs, if profiles are wanted.
-func (b *imageBench) profile(ctx context.Context, s *cacheServer, name string, f func() error) error {
-	if b.profiles == "" || s.admin == "" {
-		return f()
-	}
-	done := make(chan error, 1)
-	go func() {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.admin+"/debug/pprof/profile?seconds=2", nil)
-		if err != nil {
-			done <- err
-			return
-		}
-		done <- save(r, filepath.Join(b.profiles, name+".pprof"))
-	}()
-	err := f()
-	return errors.Join(err, <-done)
-}
-
-func save(r *http.Request, name string) error {
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(name, body, 0o644)
 }

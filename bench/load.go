@@ -14,6 +14,7 @@ import (
 // load is one way of asking a server as fast as it goes.
 type load struct {
 	name    string
+	short   string // of a file
 	command func(url string, seconds int) []string
 	rate    *regexp.Regexp // its one group holds requests per second
 	failed  *regexp.Regexp // a match is a failed run
@@ -23,7 +24,8 @@ const connections = 32
 
 var loads = []load{
 	{
-		name: "kept-alive connections",
+		name:  "kept-alive connections",
+		short: "kept",
 		command: func(url string, seconds int) []string {
 			return []string{"wrk", "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s", url}
 		},
@@ -31,7 +33,8 @@ var loads = []load{
 		failed: regexp.MustCompile(`Non-2xx or 3xx responses|Socket errors`),
 	},
 	{
-		name: "a new connection for each request",
+		name:  "a new connection for each request",
+		short: "new",
 		command: func(url string, seconds int) []string {
 			return []string{"ab", "-q", "-l", "-c", strconv.Itoa(connections), "-t", strconv.Itoa(seconds), "-n", "10000000", url}
 		},

@@ -23,6 +23,7 @@ func scripts(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("scripts", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "how often each server is measured; the table has medians")
 	seconds := flags.Int("seconds", 3, "how long one measurement takes")
+	profiles := flags.String("profiles", "", "`directory` for processor profiles of ironic-edge")
 	real := flags.Bool("ironic", false, "run the Ironic that integration/install has installed, too, and compare with reads of a node of its")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -37,12 +38,12 @@ func scripts(ctx context.Context, args []string) error {
 	defer os.RemoveAll(dir)
 	stand := ironictest.Start(ironictest.DemoFleet("http://127.0.0.1:1")...)
 	defer stand.Close()
-	edge, least, edgePID, stopEdge, err := startEdge(ctx, dir, stand.URL)
+	edge, err := startEdge(ctx, dir, stand.URL)
 	if err != nil {
 		return err
 	}
-	defer stopEdge()
-	target := edge + "/pxelinux.cfg/52-54-00-17-00-02"
+	defer edge.stop()
+	target := edge.url + "/pxelinux.cfg/52-54-00-17-00-02"
 	if err := download(ctx, target, filepath.Join(dir, "script")); err != nil {
 		return err
 	}
@@ -65,9 +66,13 @@ func scripts(ctx context.Context, args []string) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "%d connections, %d rounds of %d s\trequests/s\tof nginx's\tof respond's\tCPU us per request\tof respond's\t\n", connections, *rounds, *seconds)
 	servers := []struct {
-		name, url string
-		pid       int
-	}{{"ironic-edge", target, edgePID}, {"nginx, the script in a file", nginx + "/script", nginxPID}, {"Caddy's respond, a word", least + "/", edgePID}}
+		name, url, admin string
+		pid              int
+	}{
+		{"ironic-edge", target, edge.admin, edge.pid},
+		{"nginx, the script in a file", nginx + "/script", "", nginxPID},
+		{"Caddy's respond, a word", edge.least + "/", "", edge.pid},
+	}
 	for _, l := range loads {
 		all := make([]figures, len(servers))
 		for range *rounds {
@@ -76,7 +81,11 @@ func scripts(ctx context.Context, args []string) error {
 				if err != nil {
 					return err
 				}
-				rate, err := l.run(ctx, s.url, *seconds)
+				var rate float64
+				err = profile(ctx, *profiles, s.admin, l.short, *seconds, func() (err error) {
+					rate, err = l.run(ctx, s.url, *seconds)
+					return err
+				})
 				if err != nil {
 					return err
 				}
@@ -105,43 +114,51 @@ func scripts(ctx context.Context, args []string) error {
 	return table.Flush()
 }
 
-// startEdge builds and runs the binary with a boot site and, as a second peer, one that answers with a word: less this
-// server cannot do. It returns the URLs of both, and the process that serves them.
-func startEdge(ctx context.Context, dir, ironic string) (edge, least string, pid int, stop func(), err error) {
+// edgeServer is the binary with a boot site and, as a second peer, one that answers with a word: less this server cannot do.
+type edgeServer struct {
+	url, least, admin string
+	pid               int
+	stop              func()
+}
+
+// startEdge builds and runs the binary.
+func startEdge(ctx context.Context, dir, ironic string) (*edgeServer, error) {
 	binary := filepath.Join(dir, "ironic-edge")
 	if err := build(ctx, binary); err != nil {
-		return "", "", 0, nil, err
+		return nil, err
 	}
-	var addresses [2]string
+	var addresses [3]string
 	for i := range addresses {
+		var err error
 		if addresses[i], err = freeAddress(); err != nil {
-			return "", "", 0, nil, err
+			return nil, err
 		}
 	}
-	edge, least = "http://"+addresses[0], "http://"+addresses[1]
+	e := &edgeServer{url: "http://" + addresses[0], least: "http://" + addresses[1], admin: "http://" + addresses[2]}
 	config := filepath.Join(dir, "Caddyfile")
-	text := fmt.Sprintf(caddyfile, edge, ironic, least)
+	text := fmt.Sprintf(caddyfile, e.url, ironic, e.least, addresses[2])
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return "", "", 0, nil, err
+		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, binary, "run", "--adapter", "caddyfile", "--config", config)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		return "", "", 0, nil, err
+		return nil, err
 	}
-	stop = func() {
+	e.pid = cmd.Process.Pid
+	e.stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	}
-	if err := answers(ctx, edge+"/boot.ipxe"); err != nil {
-		stop()
-		return "", "", 0, nil, err
+	if err := answers(ctx, e.url+"/boot.ipxe"); err != nil {
+		e.stop()
+		return nil, err
 	}
-	return edge, least, cmd.Process.Pid, stop, nil
+	return e, nil
 }
 
 const caddyfile = `{
-	admin off
+	admin %[4]s
 	persist_config off
 	log {
 		level ERROR

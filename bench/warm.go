@@ -42,7 +42,7 @@ func (b *imageBench) measureWarm(ctx context.Context, f *file, load func(s *cach
 			crossed := s.origin.crossed.Load()
 			begin := time.Now()
 			var amount float64
-			err = b.profile(ctx, s, f.name, func() (err error) {
+			err = profile(ctx, b.profiles, s.admin, f.name, b.seconds, func() (err error) {
 				amount, err = load(s)
 				return err
 			})
