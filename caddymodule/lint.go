@@ -65,8 +65,8 @@ func (a *App) add(h *Handler) error {
 
 // Start opens the stores and writes the warnings.
 func (a *App) Start() error {
-	for i, h := range a.handlers {
-		h.name = a.names()[i]
+	a.names()
+	for _, h := range a.handlers {
 		if err := h.startStore(a.ctx.Slogger()); err != nil {
 			return err
 		}

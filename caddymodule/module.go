@@ -199,7 +199,7 @@ type Handler struct {
 	origin     *http.Client // images, for what is not kept
 	conductor  string
 	shadows    chan struct{} // slots
-	name       string        // what it is called, once it has started
+	name       string        // what it is called, once App.names was asked for
 	logger     *zap.Logger
 	quiet      *zap.Logger // for what clients can cause
 	metrics    *metrics
