@@ -15,15 +15,12 @@ func newAgentMetrics() agentMetrics {
 	single := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
 	}
-	m := agentMetrics{
-		guards:        counter("agent_lookups_total", "Lookups of agents, by what the guard decided.", "decision"),
+	return agentMetrics{
+		guards: fromZero(counter("agent_lookups_total", "Lookups of agents, by what the guard decided.", "decision"),
+			guardAllowed, guardRefused, guardReported, guardUnproven),
 		lookupReplays: single("agent_lookup_replays_total", "Answers to lookups that were given a second time."),
 		loops:         single("boot_loops_total", "Nodes that were found to boot their agent over and over."),
 	}
-	for _, decision := range []string{guardAllowed, guardRefused, guardReported, guardUnproven} {
-		m.guards.WithLabelValues(decision) // from 0 on: what is 1 at first sight has not grown, to an alert
-	}
-	return m
 }
 
 func (m *agentMetrics) guard(decision string) { m.guards.WithLabelValues(decision).Inc() }

@@ -156,7 +156,7 @@ type bootMetrics struct {
 }
 
 func newBootMetrics() *bootMetrics {
-	return &bootMetrics{
+	m := &bootMetrics{
 		total: counter("boots_total", "Boots that are over, by what they booted and what came of them.", "kind", "outcome"),
 		found: counter("boot_diagnoses_total", "Boots that were found to be stuck, and nodes that do not ask for theirs, by diagnosis.", "diagnosis"),
 		under: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "boots_under_way"), "Boots that are under way, by whether they are stuck.", []string{"outcome"}, nil),
@@ -165,6 +165,10 @@ func newBootMetrics() *bootMetrics {
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "boot_stage_duration_seconds",
 			Help: "How long finished boots were in each stage.", Buckets: []float64{.1, .5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600}}, []string{"stage"}),
 	}
+	for _, code := range boots.Told() {
+		fromZero(m.found, string(code))
+	}
+	return m
 }
 
 // Describe describes the metrics.

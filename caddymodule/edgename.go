@@ -18,7 +18,8 @@ import (
 
 // edgeNames returns what the edges of a configuration are called: by public_url, or without it by the address of their
 // site. Edges that would be called the same have their site's address, their Ironic and a hash of their options added, as far
-// as it takes. In which order they stand in the configuration does not matter, but for edges that differ in nothing.
+// as it takes. In which order they stand in the configuration does not matter, but for edges that differ in nothing. It tells
+// the handlers, too; as requests may come before all has started, whoever reads their names asks for all first.
 func (a *App) edgeNames() []string {
 	var at map[*Handler]string
 	if app, err := a.ctx.AppIfConfigured("http"); err == nil {
@@ -49,6 +50,9 @@ func (a *App) edgeNames() []string {
 		if n := slices.Index(names, name); n < i {
 			names[i] = name + " #" + strconv.Itoa(i+1)
 		}
+	}
+	for i, h := range a.handlers {
+		h.name = names[i]
 	}
 	return names
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/ironic-edge/ironic-edge/caddymodule/api"
+	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
 
@@ -141,4 +143,32 @@ func lines(t *testing.T, log, message string) (found []map[string]any) {
 		}
 	}
 	return found
+}
+
+// TestDiskLoopIsShown has a machine come back from its disk: the admin API, the page and the metrics say so.
+func TestDiskLoopIsShown(t *testing.T) {
+	ironic := ironictest.Start(ironictest.DemoFleet("http://images.test")...)
+	defer ironic.Close()
+	address := freeAddress(t)
+	a := administer(t, strings.Replace(siteConfig(address, ironic.URL), "\treverse_proxy", "\tironic_edge_status\n\treverse_proxy", 1))
+	before := metricValue(t, collectors.boots.found.WithLabelValues("disk_loop"))
+	for range 6 {
+		download(t, "http://"+address+"/pxelinux.cfg/"+nodeMAC(6), "User-Agent: iPXE/1.21.1+")
+	}
+	eventually(t, "it is counted", func() bool { return metricValue(t, collectors.boots.found.WithLabelValues("disk_loop")) == before+1 })
+	b := tell[[]boots.Boot](t, a, "GET boots?node=rack17-n06")
+	if len(b) != 1 || b[0].Outcome != boots.Finished || len(b[0].Diagnoses) != 1 || b[0].Diagnoses[0].Code != "disk_loop" || b[0].Diagnoses[0].Severity != boots.Warning {
+		t.Fatalf("the boots are %+v", b)
+	}
+	if nodes := tell[[]api.Node](t, a, "GET nodes"); len(nodes) != 1 || nodes[0].Advice != b[0].Diagnoses[0].Next {
+		t.Errorf("nodes are %+v", nodes)
+	}
+	for _, path := range []string{"", "boot/" + b[0].ID} {
+		_, page := download(t, "http://"+address+"/edge/"+path)
+		for _, words := range []string{"sent to its disk 6 times one after the other", b[0].Diagnoses[0].Next} {
+			if !strings.Contains(string(page), words) {
+				t.Errorf("the page %q lacks %q", path, words)
+			}
+		}
+	}
 }

@@ -65,9 +65,8 @@ func (a *App) add(h *Handler) error {
 
 // Start opens the stores and writes the warnings.
 func (a *App) Start() error {
-	names := a.edgeNames()
-	for i, h := range a.handlers {
-		h.name = names[i]
+	a.names()
+	for _, h := range a.handlers {
 		if err := h.startStore(a.ctx.Slogger()); err != nil {
 			return err
 		}

@@ -49,6 +49,14 @@ func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 }
 
+// fromZero has a counter with one label begin with these values of it: what is 1 at first sight has not grown, to an alert.
+func fromZero(c *prometheus.CounterVec, values ...string) *prometheus.CounterVec {
+	for _, value := range values {
+		c.WithLabelValues(value)
+	}
+	return c
+}
+
 var collectors = &metrics{
 	scripts:  counter("scripts_total", "Boot scripts given, by what they boot, why, and how the node was found.", "kind", "reason", "cache"),
 	refusals: counter("refusals_total", "Requests refused, by status and reason code.", "status", "reason"),
@@ -60,7 +68,7 @@ var collectors = &metrics{
 	images:       counter("images_total", "Image requests, by label and outcome.", "label", "outcome"),
 	bytes:        counter("image_bytes_total", "Bytes of images given to nodes.", "label"),
 	shadows:      counter("shadow_total", "Scripts compared with the conductor's, by result.", "result"),
-	beacons:      counter("beacons_total", "Reports of failures by scripts, by whether they came from where the boot did.", "believed"),
+	beacons:      fromZero(counter("beacons_total", "Reports of failures by scripts, by whether they came from where the boot did.", "believed"), "yes", "no"),
 	stores:       newStoreCollector(),
 	agentMetrics: newAgentMetrics(),
 	boots:        newBootMetrics(),
@@ -78,10 +86,16 @@ var collectors = &metrics{
 	edges: newEdgeCollector(),
 }
 
+// all are the collectors.
+func (m *metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.beacons, m.up, m.stores,
+		m.guards, m.lookupReplays, m.loops, m.boots, m.readings, m.siteCalls, m.sites, m.edges, m.notifications, m.brokers}
+}
+
 // registerMetrics puts the collectors into a registry. Two handlers of one configuration share a registry.
 func registerMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := collectors
-	for _, c := range []prometheus.Collector{m.scripts, m.refusals, m.relays, m.lookups, m.calls, m.callTimes, m.images, m.bytes, m.shadows, m.beacons, m.up, m.stores, m.guards, m.lookupReplays, m.loops, m.boots, m.readings, m.siteCalls, m.sites, m.edges, m.notifications, m.brokers} {
+	for _, c := range m.all() {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return nil, err

@@ -203,7 +203,7 @@ type Handler struct {
 	conductor  string
 	files      conductorFiles
 	shadows    chan struct{} // slots
-	name       string        // what it is called, once it has started
+	name       string        // what it is called, once App.names was asked for
 	logger     *zap.Logger
 	quiet      *zap.Logger // for what clients can cause
 	metrics    *metrics

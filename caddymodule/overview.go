@@ -30,6 +30,7 @@ type overview struct {
 }
 
 func overviewOf(a *App) *overview {
+	a.names() // which all handlers have from then on
 	o := &overview{running: a.ctx}
 	for _, h := range slices.SortedStableFunc(slices.Values(a.handlers), inOrder) {
 		h.requests.Add(1)

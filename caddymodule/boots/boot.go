@@ -40,8 +40,8 @@ type Boot struct {
 	// Scripts is how many scripts were given, Refusals how many requests for one were refused, since the last was given.
 	Scripts  int `json:"scripts"`
 	Refusals int `json:"refusals,omitempty"`
-	// Restarts is how many boots went before this one within half an hour of each other whose agent never looked itself up.
-	// Returns is how often in this boot the NIC that asked first was sent to its disk again.
+	// Restarts is how many boots went before this one within half an hour of each other whose agent never looked itself up,
+	// with their Returns. Returns is how often in this boot the NIC that asked first was sent to its disk again.
 	Restarts int `json:"restarts,omitempty"`
 	Returns  int `json:"returns,omitempty"`
 	// Reported is the last failure that the machine itself told of.

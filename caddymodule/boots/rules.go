@@ -172,6 +172,17 @@ var rules = []rule{
 	}, "If it should boot from one, set pxe_enabled off on the port of the other, or network boot off in its firmware."},
 }
 
+// Told returns the codes that notices have: of boots that are stuck, of loops into the disk, of nodes that never asked.
+func Told() []Code {
+	codes := []Code{CodeNeverAsked, codeDiskLoop}
+	for _, r := range rules {
+		if r.severity == Error {
+			codes = append(codes, r.code)
+		}
+	}
+	return codes
+}
+
 // diagnose asks the rules of a boot.
 func (b *Boot) diagnose(now time.Time) []Diagnosis {
 	under := b.Outcome == Running || b.Outcome == Stuck

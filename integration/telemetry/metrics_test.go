@@ -27,6 +27,21 @@ var elsewhere = map[string]string{
 	"ironic_edge_notification_brokers": "no broker is configured; integration/notify has one",
 }
 
+// promised are the metrics that dashboards of others may count on, and their labels.
+var promised = map[string]string{
+	"info":        "edge ironic version",
+	"boots_total": "kind outcome", "boots_under_way": "outcome", "boot_diagnoses_total": "diagnosis",
+	"boot_duration_seconds_bucket": "le outcome", "boot_stage_duration_seconds_bucket": "le stage",
+	"scripts_total": "cache kind reason", "refusals_total": "reason status", "agent_lookups_total": "decision", "relayed_total": "call", "beacons_total": "believed",
+	"boot_loops_total": "", "agent_lookup_replays_total": "", "node_lookups_total": "cache",
+	"ironic_up": "ironic", "ironic_calls_total": "outcome resource", "ironic_call_duration_seconds_bucket": "le resource",
+	"inventory_age_seconds": "ironic site", "inventory_nodes": "ironic site", "inventory_readings_total": "kind outcome", "inventory_calls_total": "resource",
+	"images_total": "label outcome", "image_bytes_total": "label",
+	"store_bytes": "store", "store_max_bytes": "store", "store_objects": "store", "store_filling": "store", "store_fills_total": "store", "store_resumed_total": "store",
+	"store_received_bytes_total": "store", "store_sent_bytes_total": "store", "store_evictions_total": "store", "store_evicted_bytes_total": "store",
+	"store_oldest_use_seconds": "store", "store_bad_objects_total": "store", "store_bad_blocks_total": "store", "store_not_stored_total": "store",
+}
+
 // TestMetrics has a rack of machines boot, and asks a real Prometheus all that the dashboard and the alerts ask. Each
 // expression must be one, and each metric in it there.
 func TestMetrics(t *testing.T) {
@@ -109,6 +124,14 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	documented(t, ctx, p)
+	for name, want := range promised {
+		if got, err := p.labels(ctx, "ironic_edge_"+name); err != nil || got != want {
+			t.Errorf("%s has the labels %q, %v; want %q", name, got, err, want)
+		}
+	}
+	if n, err := p.samples(ctx, `ironic_edge_info{edge="http://`+r.edge.Address+`"}`); err != nil || n != 1 {
+		t.Errorf("%d edges are called by their address, %v", n, err)
+	}
 
 	r.api.Stop()
 	if err := edge.Poll(ctx, func() bool {
@@ -206,6 +229,8 @@ func TestAlerts(t *testing.T) {
 		"BootsStuck":         {{`ironic_edge_boots_under_way{outcome="stuck"}`, "2x60", "0x60"}, {`ironic_edge_boots_under_way{outcome="running"}`, "2x60", "2x60"}},
 		"BootsFail":          {{`ironic_edge_boots_total{outcome="failed"}`, "0+1x60", "0x60"}, {`ironic_edge_boots_total{outcome="finished"}`, "0+1x60", "0+1x60"}},
 		"BootLoop":           {{`ironic_edge_boot_loops_total`, "0x50 1x10", "1x60"}},
+		"DiskLoop":           {{`ironic_edge_boot_diagnoses_total{diagnosis="disk_loop"}`, "0x50 1x10", "1x60"}, {`ironic_edge_boot_diagnoses_total{diagnosis="no_lookup"}`, "0x60", "0+1x60"}},
+		"NodesSilent":        {{`ironic_edge_boot_diagnoses_total{diagnosis="never_asked"}`, "0x50 1x10", "1x60"}, {`ironic_edge_boot_diagnoses_total{diagnosis="no_lookup"}`, "0x60", "0+1x60"}},
 		"LookupGuardRefuses": {{`ironic_edge_agent_lookups_total{decision="refused"}`, "0+1x60", "9x60"}, {`ironic_edge_agent_lookups_total{decision="allowed"}`, "0+1x60", "0+1x60"}},
 		"StoreQuarantine":    {{`ironic_edge_store_bad_objects_total`, "0x30 1x30", "1x60"}},
 		"StoreBadBlocks":     {{`ironic_edge_store_bad_blocks_total`, "0x30 1x30", "1x60"}},

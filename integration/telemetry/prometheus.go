@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ironic-edge/ironic-edge/integration/daemon"
@@ -95,6 +97,20 @@ func (p *prometheus) samples(ctx context.Context, expression string) (int, error
 // names are those of all metrics.
 func (p *prometheus) names(ctx context.Context) (names []string, err error) {
 	return names, p.get(ctx, "/api/v1/label/__name__/values", nil, &names)
+}
+
+// labels are those of a metric beside the ones that Prometheus adds, sorted. A metric that is not there is an error.
+func (p *prometheus) labels(ctx context.Context, name string) (string, error) {
+	var names []string
+	if err := p.get(ctx, "/api/v1/labels", url.Values{"match[]": {name}}, &names); err != nil {
+		return "", err
+	}
+	if len(names) == 0 {
+		return "", errors.New("it is not there")
+	}
+	names = slices.DeleteFunc(names, func(label string) bool { return label == "__name__" || label == "instance" || label == "job" })
+	slices.Sort(names)
+	return strings.Join(names, " "), nil
 }
 
 // rule is an alert as Prometheus has it.
