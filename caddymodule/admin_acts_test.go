@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ironic-edge/ironic-edge/caddymodule/api"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
@@ -56,9 +58,11 @@ func TestAdminPrefetch(t *testing.T) {
 	a := administer(t, config)
 	ref := origin.URL + "/ipa.initramfs"
 
-	response, err := a.ask(t.Context(), `POST prefetch {"image":"`+ref+`"}`)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	response, err := a.ask(ctx, `POST prefetch {"image":"`+ref+`"}`)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("nothing was told while the image was on its way: %v", err)
 	}
 	defer response.Body.Close()
 	var last api.Progress
