@@ -119,14 +119,24 @@ func TestTimelineOfABoot(t *testing.T) {
 			if b.Heartbeat.Refused != 1 || b.Heartbeat.RefusedStatus/100 != 4 || b.Outcome != boots.Stuck || b.Diagnoses[0].Code != "heartbeat_refused" {
 				t.Errorf("a heartbeat that Ironic refuses: %+v, %+v", b.Heartbeat, b.Diagnoses)
 			}
+			if n := stuckAt(e); n != 1 {
+				t.Errorf("the status knows of %d boots that are stuck", n)
+			}
 			e.api.SetProvisionState(nodeUUID(2), "active")
 			e.get(t, "/pxelinux.cfg/"+nodeMAC(2)) // it starts again, into its disk
 			all := e.handler.site.boots.List(boots.Filter{Node: nodeUUID(2)})
 			if len(all) != 2 || all[0].Outcome != boots.Finished || all[0].Kind != "boot_whole_disk" || all[1].Outcome != boots.Finished || all[1].State != "active" {
 				t.Errorf("%+v", all)
 			}
+			if n := stuckAt(e); n != 0 {
+				t.Errorf("the status knows of %d boots that are stuck, after all went well", n)
+			}
 		})
 	}
+}
+
+func stuckAt(e *edge) int {
+	return (&overview{handlers: []*Handler{e.handler}, names: []string{""}}).Status().Edges[0].Stuck
 }
 
 func stageOf(e *edge, key string) boots.Boot {

@@ -63,7 +63,7 @@ func (h *Handler) checkIronic(ctx context.Context) []api.Check {
 	if err != nil {
 		return []api.Check{{Name: "ironic", Result: checkBad, Seen: err.Error(), Next: remedyOf(err)}}
 	}
-	checks := []api.Check{{Name: "ironic", Result: checkGood, Seen: fmt.Sprintf("API version %s, answers in %s", about.Version, about.Took.Round(time.Millisecond))}}
+	checks := []api.Check{{Name: "ironic", Result: checkGood, Seen: fmt.Sprintf("API version %s, answers in %s", about.Version, max(about.Took.Round(time.Millisecond), time.Millisecond))}}
 	for _, err := range about.Silent {
 		checks = append(checks, api.Check{Name: "ironic", Result: checkWarning, Seen: err.Error(), Next: remedyOf(err) + "; the others answer in its place"})
 	}

@@ -96,7 +96,7 @@ func (o *overview) Act(ctx context.Context, do, name string) error {
 		h.requests.Add(1)
 		go func() { // ends with the configuration, or the store; what has begun to come comes, and the store knows how far it is
 			defer h.requestEnds()
-			_ = store.Prefetch(o.running, target, func(int64, int64) {})
+			_ = h.prefetchOne(o.running, store, target, false) // which tells the log
 		}()
 		return nil
 	}

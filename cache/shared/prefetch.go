@@ -50,21 +50,27 @@ func (c *Cache) Prefetch(ctx context.Context, t *Target, progress func(have, siz
 // obtain returns the object of a target that is fresh, or was confirmed or begun just now.
 func (c *Cache) obtain(r *http.Request, t *Target) (*disk.Object, error) {
 	request := rules.Request{Method: http.MethodGet, URL: t.URL, Header: http.Header{}}
-	all, variants := c.variants(t.Key)
-	if i := rules.Choose(variants, request.Header); i >= 0 {
-		if t.Policy.Decide(request.Header, &variants[i].Response, time.Now()).Verdict == rules.Fresh {
-			if o, _ := c.store.Get(all[i].key); o != nil {
-				return o, nil
+	for range mostTries {
+		all, variants := c.variants(t.Key)
+		if i := rules.Choose(variants, request.Header); i >= 0 {
+			if t.Policy.Decide(request.Header, &variants[i].Response, time.Now()).Verdict == rules.Fresh {
+				if o, _ := c.store.Get(all[i].key); o != nil {
+					return o, nil
+				}
 			}
 		}
-	}
-	result, _ := c.ask(nil, r, t, c.plain(t, request), false)
-	defer result.discard()
-	if result.err != nil {
-		return nil, result.err
-	}
-	if o, _ := c.store.Get(result.key); result.key != "" && o != nil {
-		return o, nil
+		result, _ := c.ask(nil, r, t, c.plain(t, request), false)
+		result.discard()
+		if result.err != nil {
+			return nil, result.err
+		}
+		if result.key == "" {
+			break
+		}
+		if o, _ := c.store.Get(result.key); o != nil {
+			return o, nil
+		}
+		// What the origin has confirmed was taken out: the next question is for all of it.
 	}
 	return nil, ErrNotKept
 }
