@@ -256,7 +256,7 @@ func (o *overview) Nodes() []api.Node {
 
 // listedNode is a node of an inventory.
 func listedNode(edge string, n inventory.Node) api.Node {
-	v := api.Node{Edge: edge, UUID: n.UUID, Name: n.Name, MACs: make([]string, len(n.Ports)), State: string(n.State), Age: n.Age.Seconds(), Changed: n.StateUpdated}
+	v := api.Node{Edge: edge, UUID: n.UUID, Name: n.Name, Asset: n.Asset, MACs: make([]string, len(n.Ports)), State: string(n.State), Age: n.Age.Seconds(), Changed: n.StateUpdated}
 	for i, p := range n.Ports {
 		v.MACs[i] = p.Address
 	}

@@ -37,6 +37,8 @@ type Listed struct {
 	// StateUpdated is when its provision state changed last, or its agent reported in some states; zero when neither has been.
 	// Some databases keep seconds only.
 	StateUpdated time.Time
+	// Asset is what its owner calls the machine: asset_tag or serial_number of the node's properties, where operators put them.
+	Asset string
 }
 
 // NodePort is an address of a node: that of a port or a portgroup.
@@ -257,12 +259,22 @@ func listedNode(op string, o object) (Listed, error) {
 	if a.err != nil {
 		return Listed{}, a.err
 	}
-	n := Listed{StateUpdated: timeIn(o, "provision_updated_at")}
+	n := Listed{StateUpdated: timeIn(o, "provision_updated_at"), Asset: assetIn(a.object(o, "properties"))}
 	n.Node, a.err = a.node(o, uuid)
 	if a.err != nil {
 		n.Node = &ipxe.Node{UUID: uuid}
 	}
 	return n, a.err
+}
+
+// assetIn finds what the machine is called. Ironic has no name for that property.
+func assetIn(properties object) string {
+	for _, name := range []string{"asset_tag", "serial_number"} {
+		if s, err := properties.text(name); err == nil && s != "" {
+			return s
+		}
+	}
+	return ""
 }
 
 func listedPort(op, collection string, o object) (NodePort, error) {

@@ -60,3 +60,39 @@ func TestNodesWithoutIronic(t *testing.T) {
 		t.Errorf("%d errors, want one", n)
 	}
 }
+
+// TestNodesHaveAssets lists nodes of owners who call their machines something, somewhere.
+func TestNodesHaveAssets(t *testing.T) {
+	t.Parallel()
+	want := make(map[string]string)
+	var nodes []ironictest.Node
+	for i, c := range []struct {
+		properties map[string]any
+		asset      string
+	}{
+		{nil, ""},
+		{map[string]any{"asset_tag": "DC2-0815", "serial_number": "CZ1"}, "DC2-0815"},
+		{map[string]any{"asset_tag": "", "serial_number": "CZ2"}, "CZ2"},
+		{map[string]any{"asset_tag": 815}, ""},
+	} {
+		uuid := fmt.Sprintf("6d4c7e01-1700-4000-8000-%012d", i)
+		want[uuid] = c.asset
+		nodes = append(nodes, ironictest.Node{UUID: uuid, Properties: c.properties})
+	}
+	api := ironictest.Start(nodes...)
+	defer api.Close()
+	c, err := New(t.Context(), Config{Endpoint: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for n, err := range c.Nodes(t.Context(), Scope{}) {
+		if err != nil || n.Asset != want[n.UUID] {
+			t.Errorf("%s is %q, %v; want %q", n.UUID, n.Asset, err, want[n.UUID])
+		}
+		delete(want, n.UUID)
+	}
+	if len(want) > 0 {
+		t.Errorf("not listed: %v", want)
+	}
+}

@@ -91,6 +91,7 @@ type Node struct {
 	Edge    string    `json:"edge"`
 	UUID    string    `json:"uuid"`
 	Name    string    `json:"name,omitempty"`
+	Asset   string    `json:"asset,omitempty"` // asset_tag or serial_number of its properties
 	MACs    []string  `json:"macs"`
 	State   string    `json:"provision_state"`
 	Age     float64   `json:"age"` // since Ironic said so, seconds

@@ -46,6 +46,7 @@ type header struct {
 type record struct {
 	UUID         string        `json:"uuid"`
 	Name         string        `json:"name,omitempty"`
+	Asset        string        `json:"asset,omitempty"`
 	State        ipxe.State    `json:"provision_state"`
 	StateUpdated time.Time     `json:"provision_updated_at,omitzero"`
 	Age          time.Duration `json:"age_ns"`

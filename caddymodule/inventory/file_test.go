@@ -254,3 +254,25 @@ func TestKilledWhileWriting(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordIsTheNode wants what is written of a node to be read again.
+func TestRecordIsTheNode(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	k := &known{uuid: uuid1, name: "r17-u07", asset: "DC2-0815", state: ipxe.Active, stateUpdated: now.Add(-time.Hour), asked: now.Add(-time.Minute),
+		ports: map[string]port{"52:54:00:17:00:07": {ipxe.Port{Address: "52:54:00:17:00:07"}, now.Add(-time.Minute)}}}
+	r := k.record(now)
+	line, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read record
+	if err := json.Unmarshal(line, &read); err != nil {
+		t.Fatal(err)
+	}
+	got := read.known(now)
+	if !got.restored || got.uuid != k.uuid || got.name != k.name || got.asset != k.asset || got.state != k.state || !got.stateUpdated.Equal(k.stateUpdated) ||
+		!got.asked.Equal(k.asked) || len(got.ports) != 1 || !got.ports["52:54:00:17:00:07"].asked.Equal(k.asked) {
+		t.Errorf("got %+v of %s, want %+v", got, line, k)
+	}
+}

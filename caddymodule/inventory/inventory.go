@@ -100,6 +100,7 @@ type known struct {
 	node         *ipxe.Node // without a port; nil: its facts were not written down, or have been closed
 	uuid         string
 	name         string
+	asset        string
 	state        ipxe.State
 	stateUpdated time.Time
 	asked        time.Time
@@ -133,6 +134,7 @@ func (inv *Inventory) Set(s Settings) {
 type Node struct {
 	UUID         string
 	Name         string
+	Asset        string // asset tag or serial number
 	State        ipxe.State
 	StateUpdated time.Time     // by Ironic's clock; zero: never
 	Ports        []ipxe.Port   // and portgroups, by address
@@ -170,7 +172,7 @@ func (k *known) show(now time.Time) Node {
 	for _, address := range slices.Sorted(maps.Keys(k.ports)) {
 		ports = append(ports, k.ports[address].Port)
 	}
-	return Node{UUID: k.uuid, Name: k.name, State: k.state, StateUpdated: k.stateUpdated, Ports: ports, Age: now.Sub(k.asked),
+	return Node{UUID: k.uuid, Name: k.name, Asset: k.asset, State: k.state, StateUpdated: k.stateUpdated, Ports: ports, Age: now.Sub(k.asked),
 		Restored: k.restored, Facts: k.node}
 }
 

@@ -392,7 +392,7 @@ func (inv *Inventory) updateLocked(k *known, n ironic.Listed, unusable bool, ask
 		inv.config.Answers.Forget(k.uuid)
 	}
 	inv.changed = inv.changed || changed
-	k.stateUpdated = n.StateUpdated
+	k.stateUpdated, k.asset = n.StateUpdated, n.Asset
 }
 
 // isKnown reports whether a node's state is known.

@@ -45,7 +45,7 @@ func (inv *Inventory) save() error {
 }
 
 func (k *known) record(now time.Time) record {
-	r := record{UUID: k.uuid, Name: k.name, State: k.state, StateUpdated: k.stateUpdated, Age: now.Sub(k.asked)}
+	r := record{UUID: k.uuid, Name: k.name, Asset: k.asset, State: k.state, StateUpdated: k.stateUpdated, Age: now.Sub(k.asked)}
 	if k.node != nil && !secret(k.node) {
 		r.Facts = k.node
 	}
@@ -56,7 +56,7 @@ func (k *known) record(now time.Time) record {
 }
 
 func (r *record) known(now time.Time) *known {
-	k := &known{node: r.Facts, uuid: r.UUID, name: r.Name, state: r.State, stateUpdated: r.StateUpdated,
+	k := &known{node: r.Facts, uuid: r.UUID, name: r.Name, asset: r.Asset, state: r.State, stateUpdated: r.StateUpdated,
 		asked: now.Add(-r.Age), restored: true, ports: make(map[string]port)}
 	for _, p := range r.Ports {
 		k.ports[p.Address] = port{p.Port, now.Add(-p.Age)}
