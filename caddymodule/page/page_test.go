@@ -27,6 +27,7 @@ type rack struct {
 	nodes int
 	mu    sync.Mutex
 	acts  []string
+	fails error // what comes of acts
 	news  chan uint64
 }
 
@@ -45,7 +46,11 @@ func (r *rack) Status() api.Status {
 func (r *rack) Nodes() []api.Node {
 	nodes := make([]api.Node, r.nodes)
 	for i := range nodes {
-		nodes[i] = api.Node{UUID: fmt.Sprintf("6cb6b1a1-8a2c-4e6e-a1f5-%012d", i), Name: fmt.Sprintf("r17-u%04d", i), State: "active",
+		asset := ""
+		if i%1000 == 0 {
+			asset = fmt.Sprintf("DC2-%04d", i)
+		}
+		nodes[i] = api.Node{Asset: asset, UUID: fmt.Sprintf("6cb6b1a1-8a2c-4e6e-a1f5-%012d", i), Name: fmt.Sprintf("r17-u%04d", i), State: "active",
 			MACs: []string{fmt.Sprintf("52:54:00:00:%02x:%02x", i>>8, i&255)}, Age: 3}
 	}
 	return nodes
@@ -60,11 +65,11 @@ func (r *rack) Boots() []boots.Boot {
 		Stages: []boots.Phase{{Stage: boots.StageScript, Begun: started, Ended: started.Add(time.Second)},
 			{Stage: boots.StageKernel, Begun: started.Add(time.Second), Ended: started.Add(4 * time.Second)}, {Stage: boots.StageRamdisk, Begun: started.Add(4 * time.Second)}},
 		Images: []boots.Image{{Label: "deploy_kernel", Size: 8 << 20, Percent: 100, Done: true, Attempts: 1},
-			{Label: "deploy_ramdisk", Size: 400 << 20, Percent: 31, Stalled: true, Attempts: 2, Stalls: 1}},
+			{Label: "deploy_ramdisk", Size: 400 << 20, Percent: 31, Stalled: true, Rate: 4321, ETA: 1440, Attempts: 2, Stalls: 1}},
 		Events: []boots.Event{{At: started, Kind: boots.EventScript, Text: "deploy"}, {At: started, Kind: boots.EventImageStalled, Text: "deploy_ramdisk", Bytes: 130 << 20}},
 		Diagnoses: []boots.Diagnosis{{Code: "stalled", Severity: boots.Error, Seen: "The transfer of deploy_ramdisk stands at 31 %.",
 			Next: "Look at the NIC's link and at the switch port."}}}
-	done := boots.Boot{ID: "b2", Node: "6cb6b1a1-8a2c-4e6e-a1f5-000000000008", Name: "r17-u08", Started: started, Ended: now, Stage: boots.StageDone, Outcome: boots.Finished}
+	done := boots.Boot{ID: "b2", Node: "6cb6b1a1-8a2c-4e6e-a1f5-000000000000", Name: "r17-u08", Started: started, Ended: now, Stage: boots.StageDone, Outcome: boots.Finished}
 	return []boots.Boot{done, b}
 }
 
@@ -101,6 +106,9 @@ func (r *rack) Wait(ctx context.Context, version uint64) (uint64, error) {
 func (r *rack) Act(_ context.Context, do, name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.fails != nil {
+		return r.fails
+	}
 	r.acts = append(r.acts, do+" "+name)
 	return nil
 }
@@ -138,13 +146,16 @@ func TestPages(t *testing.T) {
 		"":                     {"r17 &#34;u07&#34; &lt;b&gt;", "stands at 31 %", "Look at the NIC", "26 GiB saved", "200 of 5000", "r17-u09", "/pxelinux.cfg/&lt;script&gt;", "from=200"},
 		"?q=52-54-00-00-01-02": {"1 of 5000", "r17-u0258"},
 		"?q=u07":               {"1 of 2"},
+		"?q=dc2-4000":          {"1 of 5000", "r17-u4000", "0 of 2"},
+		"?q=DC2-0000":          {"1 of 5000", "1 of 2", "r17-u08"}, // the boot's name is of its time, the asset is of its node
 		"?from=200":            {"r17-u0200", "from=400"},
 		"?from=-3":             {"r17-u0000"},
 		"?from=99999":          {"0 of 5000"},
 		"boot/b1":              {"stands at 31 %", `aria-current="step">ramdisk`, "Its provision state is clean wait.", "echo &lt;hello&gt;", "image stalled"},
 		"images":               {"31 %", "sha256", "1 of", "http://images/ipa.kernel"},
-		"images?q=kernel":      {"1 of 2"},
-		"unknown":              {"52:54:00:00:99:01"},
+		"images?q=kernel":      {"1 of 2", `action="/edge/images"`, `data-key="cd34"`},
+		"unknown?q=99-01":      {"52:54:00:00:99:01", `action="/edge/unknown"`},
+		"unknown":              {"52:54:00:00:99:01", "3 times"},
 	} {
 		status, header, text := get(t, s.URL+"/edge/"+path)
 		if status != http.StatusOK || header.Get("Cache-Control") != "no-store" {
@@ -158,6 +169,9 @@ func TestPages(t *testing.T) {
 				t.Errorf("%s lacks %q", path, w)
 			}
 		}
+		if strings.Contains(text, "24 min left") {
+			t.Errorf("%s says when something comes that stands still", path)
+		}
 		if strings.Contains(text, "<button>Ask") || strings.Contains(text, ">Purge<") || len(text) > 200<<10 {
 			t.Errorf("%s has a button that does nothing, or is heavy: %d bytes", path, len(text))
 		}
@@ -166,6 +180,23 @@ func TestPages(t *testing.T) {
 		if status, _, _ := get(t, s.URL+"/edge/"+path); status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, status)
 		}
+	}
+}
+
+// TestStepsOfABoot wants stages that took no time to be behind a boot, too, and no ISO where none is booted.
+func TestStepsOfABoot(t *testing.T) {
+	t.Parallel()
+	source := &rack{}
+	b := source.Boots()[1]
+	b.Stages[0].Ended = b.Stages[0].Begun
+	v := view{}
+	v.addSteps(&b)
+	got := ""
+	for _, s := range v.Steps {
+		got += fmt.Sprintf("%s %s %s %v; ", s.Name, s.Class, s.Took, s.Here)
+	}
+	if want := "script past 0 s false; kernel past 3 s false; ramdisk   true; kernel starts   false; lookup   false; agent reports   false; done   false; "; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
@@ -215,12 +246,36 @@ func TestActions(t *testing.T) {
 	if got := act(&Page{Source: source, Actions: true}, "cross-site"); got != http.StatusForbidden || len(source.acts) > 0 {
 		t.Errorf("another site acts: %d %v", got, source.acts)
 	}
+	source.fails = errors.New("no image is called that")
+	if got := act(&Page{Source: source, Actions: true}, "same-origin"); got != http.StatusUnprocessableEntity {
+		t.Errorf("an action that fails: %d", got)
+	}
+	source.fails = nil
 	if got := act(&Page{Source: source, Actions: true}, "same-origin"); got != http.StatusSeeOther || len(source.acts) != 1 || source.acts[0] != "purge ab12" {
 		t.Errorf("%d %v", got, source.acts)
 	}
 	s := serve(t, &Page{Source: source, Actions: true})
 	if status, _, _ := get(t, s.URL+"/edge/act"); status != http.StatusMethodNotAllowed {
 		t.Errorf("an action by GET: %d", status)
+	}
+}
+
+// TestBack has forms lead back to where they were, and nowhere else.
+func TestBack(t *testing.T) {
+	t.Parallel()
+	for referer, want := range map[string]string{
+		"":                                    "/edge/",
+		"http://edge.rack17/edge/images?q=ip": "/edge/images",
+		"http://edge.rack17/edge/boot/b%2f1":  "/edge/boot/b%2f1",
+		"http://edge.rack17/other":            "/edge/",
+		"http://elsewhere/edge/images":        "/edge/",
+		"http://%zz/":                         "/edge/",
+	} {
+		r := httptest.NewRequest(http.MethodPost, "http://edge.rack17/edge/act", nil)
+		r.Header.Set("Referer", referer)
+		if got := back(r, "/edge/"); got != want {
+			t.Errorf("from %q to %q, want %q", referer, got, want)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ package page
 
 import (
 	"cmp"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -84,14 +85,22 @@ func (p *Page) view(r *http.Request, base, path string) *view {
 }
 
 func (p *Page) viewRack(r *http.Request, v *view) {
-	all := p.Source.Boots()
-	v.BootsTotal = len(all)
-	all = slices.DeleteFunc(all, func(b boots.Boot) bool { return !matches(v.Query, append(b.MACs, b.Node, b.Name, b.State, b.Kind)...) })
-	slices.SortStableFunc(all, func(a, b boots.Boot) int { return cmp.Compare(urgency(&a), urgency(&b)) })
-	v.Boots = all[:min(len(all), bootsShown)]
 	nodes := p.Source.Nodes()
 	v.NodesTotal = len(nodes)
-	nodes = slices.DeleteFunc(nodes, func(n api.Node) bool { return !matches(v.Query, append(n.MACs, n.UUID, n.Name, n.State)...) })
+	assets := make(map[string]string)
+	for i := range nodes {
+		if nodes[i].Asset != "" {
+			assets[nodes[i].UUID] = nodes[i].Asset
+		}
+	}
+	nodes = slices.DeleteFunc(nodes, func(n api.Node) bool { return !matches(v.Query, append(n.MACs, n.UUID, n.Name, n.Asset, n.State)...) })
+	all := p.Source.Boots()
+	v.BootsTotal = len(all)
+	all = slices.DeleteFunc(all, func(b boots.Boot) bool {
+		return !matches(v.Query, append(b.MACs, b.Node, b.Name, assets[b.Node], b.State, b.Kind)...)
+	})
+	slices.SortStableFunc(all, func(a, b boots.Boot) int { return cmp.Compare(urgency(&a), urgency(&b)) })
+	v.Boots = all[:min(len(all), bootsShown)]
 	v.Silent = slices.DeleteFunc(p.Source.Silent(), func(s boots.Silent) bool { return !matches(v.Query, s.Node, s.Name, s.State) })
 	v.Silent = v.Silent[:min(len(v.Silent), bootsShown)]
 	from, _ := strconv.Atoi(r.URL.Query().Get("from")) // anything else is the first page
@@ -140,22 +149,27 @@ func (p *Page) viewBoot(r *http.Request, v *view, id string) bool {
 	b := &all[i]
 	v.Boot, v.Title = b, cmp.Or(b.Name, b.Node)
 	v.BootsTotal = len(all)
-	for _, s := range boots.Stages {
-		took := b.Took(s)
-		one := step{Name: stageNames[s], Here: s == b.Stage}
-		if took > 0 {
-			one.Class, one.Took = "past", api.Ago(took)
-		}
-		if took > 0 || one.Here || s != boots.StageISO { // few boot from one
-			v.Steps = append(v.Steps, one)
-		}
-	}
+	v.addSteps(b)
 	if b.Node != "" {
 		if e, err := p.Source.Explain(r.Context(), b.Node); err == nil { // what is there is shown all the same
 			v.Explanation = e
 		}
 	}
 	return true
+}
+
+// addSteps has the stages of a boot, and how long those took that are over.
+func (v *view) addSteps(b *boots.Boot) {
+	for _, s := range boots.Stages {
+		one := step{Name: stageNames[s], Here: s == b.Stage}
+		past := slices.ContainsFunc(b.Stages, func(p boots.Phase) bool { return p.Stage == s && !p.Ended.IsZero() })
+		if past {
+			one.Class, one.Took = "past", api.Ago(b.Took(s))
+		}
+		if past || one.Here || s != boots.StageISO { // few boot from one
+			v.Steps = append(v.Steps, one)
+		}
+	}
 }
 
 var stageNames = map[boots.Stage]string{
@@ -204,6 +218,10 @@ var functions = template.FuncMap{
 	},
 	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
+	"stage": func(s any) string { // that of a boot, or the word of a node
+		word := fmt.Sprint(s)
+		return cmp.Or(stageNames[boots.Stage(word)], word)
+	},
 	"words": func(kind boots.EventKind) string { return strings.ReplaceAll(string(kind), "_", " ") },
 	"first": func(list []string) string { return strings.Join(list[:min(1, len(list))], "") },
 	"firstOf": func(list []boots.Diagnosis) *boots.Diagnosis {
