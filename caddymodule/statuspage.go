@@ -4,7 +4,7 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -21,10 +21,7 @@ const pageDirective = directive + "_status"
 
 func init() {
 	caddy.RegisterModule(new(StatusPage))
-	httpcaddyfile.RegisterHandlerDirective(pageDirective, func(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-		p := new(StatusPage)
-		return p, p.UnmarshalCaddyfile(helper.Dispenser)
-	})
+	httpcaddyfile.RegisterDirective(pageDirective, pageRoute)
 	httpcaddyfile.RegisterDirectiveOrder(pageDirective, httpcaddyfile.Before, "metrics") // so that no mirror of all paths takes its own
 }
 
@@ -48,7 +45,28 @@ func (*StatusPage) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "http.handlers." + pageDirective, New: func() caddy.Module { return new(StatusPage) }}
 }
 
-// UnmarshalCaddyfile reads the directive:
+// pageRoute reads the directive with its matcher. What begins with a slash is none, as it would be for other handlers, but the
+// path of the page.
+func pageRoute(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	h.Next()
+	isPath := h.NextArg() && strings.HasPrefix(h.Val(), "/")
+	h.Reset()
+	var matcher caddy.ModuleMap
+	if !isPath {
+		h.Next()
+		var err error
+		if matcher, err = h.ExtractMatcherSet(); err != nil {
+			return nil, err
+		}
+	}
+	p := new(StatusPage)
+	if err := p.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return h.NewRoute(matcher, p), nil
+}
+
+// UnmarshalCaddyfile reads the directive, without a matcher:
 //
 //	ironic_edge_status [<path>] {
 //		actions [on|off]
@@ -76,7 +94,7 @@ func (p *StatusPage) Provision(ctx caddy.Context) error {
 		p.Path = "/edge/"
 	}
 	if !strings.HasPrefix(p.Path, "/") || !strings.HasSuffix(p.Path, "/") {
-		return optionError("path", p.Path, errors.New("does not begin and end with a slash"), "write it as /edge/")
+		return fmt.Errorf("%s: path: %q does not begin and end with a slash; write it as /edge/", pageDirective, p.Path)
 	}
 	app, err := ctx.App(directive)
 	if err != nil {
