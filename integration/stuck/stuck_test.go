@@ -20,7 +20,18 @@ import (
 	"github.com/ironic-edge/ironic-edge/caddymodule/boots"
 	"github.com/ironic-edge/ironic-edge/integration/edge"
 	"github.com/ironic-edge/ironic-edge/integration/qemu"
+	"github.com/ironic-edge/ironic-edge/integration/rack"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
+)
+
+// The machines. All but the stranger are nodes.
+const (
+	fine     = "52:54:00:1f:00:01" // its agent looks itself up and reports
+	stalled  = "52:54:00:1f:00:02" // its ramdisk stands still in the middle
+	idle     = "52:54:00:1f:00:03" // its ramdisk does nothing
+	loops    = "52:54:00:1f:00:04" // its kernel resets it
+	silent   = "52:54:00:1f:00:05" // it is never switched on
+	stranger = "52:54:00:1f:00:06"
 )
 
 const (
@@ -28,15 +39,12 @@ const (
 	patience = 4 * time.Minute
 	// exitBad is the exit code of commands for something that is stuck.
 	exitBad = 3
-	// memory of a machine, in MiB.
-	memory = 512
 )
 
-// world is an edge before a stand-in Ironic, and machines.
+// world is a rack.
 type world struct {
-	*edge.Edge
-	ironic *ironictest.Server
-	free   chan struct{} // has room for as many machines as may run at once
+	*rack.Rack
+	free chan struct{} // has room for as many machines as may run at once
 }
 
 // TestFates boots machines that come to different ends, two at a time.
@@ -61,38 +69,25 @@ func TestFates(t *testing.T) {
 
 func start(t *testing.T) *world {
 	t.Helper()
-	guest, err := qemu.Build(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	binary, err := edge.Build(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := images(guest)
-	t.Cleanup(server.Close)
-	var nodes []ironictest.Node
-	for name, mac := range map[string]string{"fine": fine, "stalled": stalled, "idle": idle, "loops": loops, "silent": silent} {
-		params := "console=ttyS0"
-		switch mac {
-		case fine:
-			params += " test-fate=heartbeat"
-		case idle:
-			params += " test-fate=idle"
+	nodes := func(origin string) (nodes []ironictest.Node) {
+		for name, mac := range map[string]string{"fine": fine, "stalled": stalled, "idle": idle, "loops": loops, "silent": silent} {
+			params := "console=ttyS0"
+			switch mac {
+			case fine:
+				params += " test-fate=heartbeat"
+			case idle:
+				params += " test-fate=idle"
+			}
+			nodes = append(nodes, rack.Node(name, mac, origin, "", params))
 		}
-		nodes = append(nodes, node(name, mac, server.URL, params))
+		return nodes
 	}
-	w := &world{ironic: ironictest.Start(nodes...), free: make(chan struct{}, 2)}
-	t.Cleanup(w.ironic.Close)
-	dir := t.TempDir()
-	w.Edge, err = edge.StartWatched(t.Context(), binary, dir, w.ironic.URL,
-		"public_url http://"+qemu.Host+":{port}", "allow_origins "+server.URL, "site {\n all\n interval 5s\n snapshot off\n}",
-		"store {dir}/store {\n min_free 0\n}", "boots {\n file "+remember(t)+"\n}")
+	r, err := rack.Start(t.Context(), t.TempDir(), nodes, "boots {\n file "+remember(t)+"\n}")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.Stop)
-	return w
+	t.Cleanup(r.Stop)
+	return &world{r, make(chan struct{}, 2)}
 }
 
 // remember writes the journal of an edge that has run for twenty minutes, so that a node that asked for nothing meanwhile is
@@ -100,7 +95,7 @@ func start(t *testing.T) *world {
 func remember(t *testing.T) string {
 	t.Helper()
 	began := time.Now().Add(-20 * time.Minute)
-	text, err := json.Marshal(map[string]any{"v": 1, "boot": boots.Boot{ID: "earlier", Node: uuidOf("52:54:00:1f:00:99"), Started: began, Seen: time.Now(),
+	text, err := json.Marshal(map[string]any{"v": 1, "boot": boots.Boot{ID: "earlier", Node: rack.UUID("52:54:00:1f:00:99"), Started: began, Seen: time.Now(),
 		Ended: time.Now(), Outcome: boots.Finished, Stages: []boots.Phase{{Stage: boots.StageScript, Begun: began, Ended: began}}}})
 	if err != nil {
 		t.Fatal(err)
@@ -121,9 +116,8 @@ func (w *world) switchOn(t *testing.T, m qemu.Machine) (*qemu.VM, context.Contex
 		t.Fatal(t.Context().Err())
 	}
 	t.Cleanup(func() { <-w.free })
-	m.BootURL = "http://" + strings.Replace(w.Address, "127.0.0.1", qemu.Host, 1) + "/boot.ipxe"
-	m.Memory, m.Dir = memory, t.TempDir()
-	vm, err := qemu.Start(t.Context(), m)
+	m.Dir = t.TempDir()
+	vm, err := w.SwitchOn(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,10 +179,10 @@ func (w *world) fine(t *testing.T) {
 		return b.Stage == boots.StageAgent && b.Outcome == boots.Running && len(b.Diagnoses) == 0 && b.Lookup.Taken == 1 && b.Took(boots.StageLookup) > 0 &&
 			len(b.Images) == 2 && b.Images[0].Done && b.Images[1].Done && strings.HasPrefix(b.Firmware, "iPXE/")
 	}, "fine", fine, "agent")
-	if n := w.ironic.Heartbeats(uuidOf(fine)); n != 1 {
+	if n := w.Ironic.Heartbeats(rack.UUID(fine)); n != 1 {
 		t.Errorf("Ironic took %d heartbeats, want 1", n)
 	}
-	w.ironic.SetProvisionState(uuidOf(fine), "active")
+	w.Ironic.SetProvisionState(rack.UUID(fine), "active")
 	w.until(t, ctx, vm, fine, func(b *boots.Boot) bool { return b.Over() })
 	w.shows(t, fine, 0, func(b *boots.Boot) bool { return b.Outcome == boots.Finished && b.State == "active" }, "finished")
 }
@@ -196,7 +190,7 @@ func (w *world) fine(t *testing.T) {
 func (w *world) stalled(t *testing.T) {
 	vm, ctx := w.switchOn(t, qemu.Machine{MAC: stalled})
 	w.until(t, ctx, vm, stalled, func(b *boots.Boot) bool { return found(b, "image_stalled") })
-	share := 100 * stallAt / stallSize
+	share := 100 * rack.StallAt / rack.StallSize
 	w.shows(t, stalled, exitBad, func(b *boots.Boot) bool {
 		i := len(b.Images) - 1
 		return b.Stage == boots.StageRamdisk && b.Outcome == boots.Stuck && b.Diagnoses[0].Code == "image_stalled" &&
@@ -262,7 +256,7 @@ func (w *world) stranger(t *testing.T) {
 func (w *world) silent(t *testing.T) {
 	var listed []boots.Silent
 	text := w.API(api.Prefix + "silent")
-	if err := json.Unmarshal([]byte(text), &listed); err != nil || len(listed) != 1 || listed[0].Node != uuidOf(silent) ||
+	if err := json.Unmarshal([]byte(text), &listed); err != nil || len(listed) != 1 || listed[0].Node != rack.UUID(silent) ||
 		listed[0].Diagnosis.Code != boots.CodeNeverAsked {
 		t.Fatalf("silent nodes: %v: %s; want one", err, text)
 	}
@@ -278,7 +272,7 @@ func (w *world) silent(t *testing.T) {
 		t.Fatalf("nodes: exit code %d, %v: %s", code, err, out)
 	}
 	for _, n := range nodes {
-		if (n.Stage == "silent") != (n.UUID == uuidOf(silent)) || n.Stage == "silent" && n.Advice != listed[0].Diagnosis.Next {
+		if (n.Stage == "silent") != (n.UUID == rack.UUID(silent)) || n.Stage == "silent" && n.Advice != listed[0].Diagnosis.Next {
 			t.Errorf("nodes shows %+v", n)
 		}
 	}
@@ -296,7 +290,7 @@ func (w *world) all(t *testing.T) {
 	}
 	looped := 0
 	for _, b := range listed {
-		if b.Node == uuidOf(loops) && b.Outcome == boots.Superseded {
+		if b.Node == rack.UUID(loops) && b.Outcome == boots.Superseded {
 			looped++
 		}
 	}
