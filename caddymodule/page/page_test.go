@@ -65,7 +65,7 @@ func (r *rack) Boots() []boots.Boot {
 		Stages: []boots.Phase{{Stage: boots.StageScript, Begun: started, Ended: started.Add(time.Second)},
 			{Stage: boots.StageKernel, Begun: started.Add(time.Second), Ended: started.Add(4 * time.Second)}, {Stage: boots.StageRamdisk, Begun: started.Add(4 * time.Second)}},
 		Images: []boots.Image{{Label: "deploy_kernel", Size: 8 << 20, Percent: 100, Done: true, Attempts: 1},
-			{Label: "deploy_ramdisk", Size: 400 << 20, Percent: 31, Stalled: true, Attempts: 2, Stalls: 1}},
+			{Label: "deploy_ramdisk", Size: 400 << 20, Percent: 31, Stalled: true, Rate: 4321, ETA: 1440, Attempts: 2, Stalls: 1}},
 		Events: []boots.Event{{At: started, Kind: boots.EventScript, Text: "deploy"}, {At: started, Kind: boots.EventImageStalled, Text: "deploy_ramdisk", Bytes: 130 << 20}},
 		Diagnoses: []boots.Diagnosis{{Code: "stalled", Severity: boots.Error, Seen: "The transfer of deploy_ramdisk stands at 31 %.",
 			Next: "Look at the NIC's link and at the switch port."}}}
@@ -155,7 +155,7 @@ func TestPages(t *testing.T) {
 		"images":               {"31 %", "sha256", "1 of", "http://images/ipa.kernel"},
 		"images?q=kernel":      {"1 of 2", `action="/edge/images"`, `data-key="cd34"`},
 		"unknown?q=99-01":      {"52:54:00:00:99:01", `action="/edge/unknown"`},
-		"unknown":              {"52:54:00:00:99:01"},
+		"unknown":              {"52:54:00:00:99:01", "3 times"},
 	} {
 		status, header, text := get(t, s.URL+"/edge/"+path)
 		if status != http.StatusOK || header.Get("Cache-Control") != "no-store" {
@@ -168,6 +168,9 @@ func TestPages(t *testing.T) {
 			if !strings.Contains(text, w) {
 				t.Errorf("%s lacks %q", path, w)
 			}
+		}
+		if strings.Contains(text, "24 min left") {
+			t.Errorf("%s says when something comes that stands still", path)
 		}
 		if strings.Contains(text, "<button>Ask") || strings.Contains(text, ">Purge<") || len(text) > 200<<10 {
 			t.Errorf("%s has a button that does nothing, or is heavy: %d bytes", path, len(text))

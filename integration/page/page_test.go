@@ -85,8 +85,10 @@ func TestRack(t *testing.T) {
 				if machine, err = r.SwitchOn(t.Context(), qemu.Machine{MAC: stalled, Dir: t.TempDir()}); err != nil {
 					t.Error(err)
 				}
-			case "off": // it takes a whole core
-				machine.Stop()
+			case "pause": // it takes a whole core to wait for more
+				if err := machine.Pause(); err != nil {
+					t.Error(err)
+				}
 			case "more":
 				comes = min(comes+rack.StallAt/3, rack.StallAt)
 				r.Origin.Let(comes)

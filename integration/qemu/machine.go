@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // Host is where a guest finds the host's loopback address.
@@ -132,6 +133,9 @@ func (vm *VM) WaitFor(ctx context.Context, text string) error {
 		return fmt.Errorf("%q is not on the console: %w; its end:\n%s", text, err, console[max(0, len(console)-4000):])
 	}
 }
+
+// Pause has the machine do nothing any more, not even wait. Its connections stay.
+func (vm *VM) Pause() error { return vm.cmd.Process.Signal(syscall.SIGSTOP) }
 
 // Stop switches the machine off.
 func (vm *VM) Stop() {
