@@ -28,7 +28,7 @@ type listed struct {
 
 func packages(t *testing.T) []listed {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-json", "./...").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-pgo=off", "-json", "./...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
