@@ -22,6 +22,7 @@ const (
 	loops    = "52:54:00:1f:00:04" // its kernel resets it
 	silent   = "52:54:00:1f:00:05" // it is never switched on
 	stranger = "52:54:00:1f:00:06"
+	returns  = "52:54:00:1f:00:07" // it is deployed, and its disk resets it
 )
 
 const (
@@ -30,6 +31,14 @@ const (
 	// resetScript is a kernel for the firmware, which may be a script of its own: it resets the machine without delay.
 	resetScript = "#!ipxe\nreboot\n"
 )
+
+// resetSector is a disk's first sector for a BIOS: it jumps to where a processor begins.
+func resetSector() []byte {
+	disk := make([]byte, 1<<20)
+	copy(disk, []byte{0xea, 0xf0, 0xff, 0x00, 0xf0}) // ljmp $0xf000, $0xfff0
+	disk[510], disk[511] = 0x55, 0xaa
+	return disk
+}
 
 // node is the node of a machine, for whose ramdisk Ironic has waited for a quarter of an hour.
 func node(name, mac, images, params string) ironictest.Node {

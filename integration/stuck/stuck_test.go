@@ -47,7 +47,7 @@ func TestFates(t *testing.T) {
 	}
 	t.Run("machines", func(t *testing.T) {
 		for name, run := range map[string]func(*testing.T){
-			"fine": w.fine, "stalled": w.stalled, "no lookup": w.idle, "boot loop": w.loops, "unknown MAC": w.stranger,
+			"fine": w.fine, "stalled": w.stalled, "no lookup": w.idle, "boot loop": w.loops, "disk loop": w.returns, "unknown MAC": w.stranger,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -72,7 +72,7 @@ func start(t *testing.T) *world {
 	server := images(guest)
 	t.Cleanup(server.Close)
 	var nodes []ironictest.Node
-	for name, mac := range map[string]string{"fine": fine, "stalled": stalled, "idle": idle, "loops": loops, "silent": silent} {
+	for name, mac := range map[string]string{"fine": fine, "stalled": stalled, "idle": idle, "loops": loops, "silent": silent, "returns": returns} {
 		params := "console=ttyS0"
 		switch mac {
 		case fine:
@@ -80,7 +80,11 @@ func start(t *testing.T) *world {
 		case idle:
 			params += " test-fate=idle"
 		}
-		nodes = append(nodes, node(name, mac, server.URL, params))
+		n := node(name, mac, server.URL, params)
+		if mac == returns {
+			n.ProvisionState = "active"
+		}
+		nodes = append(nodes, n)
 	}
 	w := &world{ironic: ironictest.Start(nodes...), free: make(chan struct{}, 2)}
 	t.Cleanup(w.ironic.Close)
@@ -229,6 +233,24 @@ func (w *world) loops(t *testing.T) {
 	w.shows(t, loops, exitBad, func(b *boots.Boot) bool { return b.Outcome == boots.Stuck && b.Restarts >= 3 && found(b, "boot_loop") }, "loops", "boots one after the other")
 }
 
+func (w *world) returns(t *testing.T) {
+	disk := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(disk, resetSector(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vm, ctx := w.switchOn(t, qemu.Machine{MAC: returns, Resets: true, Disk: disk})
+	w.until(t, ctx, vm, returns, func(b *boots.Boot) bool { return found(b, "disk_loop") })
+	vm.Stop()
+	w.shows(t, returns, 0, func(b *boots.Boot) bool {
+		return b.Outcome == boots.Finished && b.Restarts+b.Returns >= 3 && b.State == "active"
+	}, "returns", "one after the other")
+	if err := edge.Poll(ctx, func() bool {
+		return strings.Contains(w.Metrics(), `ironic_edge_boot_diagnoses_total{diagnosis="disk_loop"} 1`)
+	}); err != nil {
+		t.Errorf("the loop is not counted once: %v", err)
+	}
+}
+
 func (w *world) stranger(t *testing.T) {
 	vm, ctx := w.switchOn(t, qemu.Machine{MAC: stranger})
 	var last string
@@ -294,8 +316,11 @@ func (w *world) all(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &listed); err != nil || code != exitBad {
 		t.Fatalf("boots: exit code %d, want %d, %v: %s", code, exitBad, err, out)
 	}
-	looped := 0
+	looped, disks := 0, 0
 	for _, b := range listed {
+		if b.Node == uuidOf(returns) && b.Outcome == boots.Finished {
+			disks++
+		}
 		if b.Node == uuidOf(loops) && b.Outcome == boots.Superseded {
 			looped++
 		}
@@ -307,7 +332,8 @@ func (w *world) all(t *testing.T) {
 	for _, want := range []string{
 		`ironic_edge_boots_total{kind="deploy",outcome="finished"} 1`,
 		fmt.Sprintf(`ironic_edge_boots_total{kind="deploy",outcome="superseded"} %d`, looped),
-		`ironic_edge_boot_duration_seconds_count{outcome="finished"} 1`,
+		fmt.Sprintf(`ironic_edge_boots_total{kind="boot_whole_disk",outcome="finished"} %d`, disks),
+		fmt.Sprintf(`ironic_edge_boot_duration_seconds_count{outcome="finished"} %d`, 1+disks),
 		`ironic_edge_boot_stage_duration_seconds_count{stage="ramdisk"} 1`,
 		`ironic_edge_agent_lookups_total{decision="allowed"} 1`,
 	} {
