@@ -33,6 +33,8 @@ type Machine struct {
 	// Tap is the device of the host that the NIC is connected to. The firmware's own network stack boots then, not iPXE's
 	// ROM. Default: QEMU's user network, with BootURL from its DHCP server.
 	Tap string
+	// Disk is the file of a raw disk that the machine has. Empty: none.
+	Disk string
 	// Resets lets the machine start over when it resets itself. Without, that switches it off.
 	Resets bool
 }
@@ -59,6 +61,9 @@ func Start(ctx context.Context, m Machine) (*VM, error) {
 			"-device", "virtio-net-pci,netdev=n0,bootindex=0,romfile=,mac="+m.MAC)
 	} else {
 		args = append(args, "-netdev", "user,id=n0,bootfile="+m.BootURL, "-device", "virtio-net-pci,netdev=n0,bootindex=0,mac="+m.MAC)
+	}
+	if m.Disk != "" {
+		args = append(args, "-drive", "if=none,id=d0,format=raw,file="+m.Disk, "-device", "virtio-blk-pci,drive=d0")
 	}
 	if m.UEFI {
 		vars, err := os.ReadFile("/usr/share/OVMF/OVMF_VARS_4M.fd")

@@ -32,6 +32,7 @@ const (
 	loops    = "52:54:00:1f:00:04" // its kernel resets it
 	silent   = "52:54:00:1f:00:05" // it is never switched on
 	stranger = "52:54:00:1f:00:06"
+	returns  = "52:54:00:1f:00:07" // it is deployed, and its disk resets it
 )
 
 const (
@@ -55,7 +56,7 @@ func TestFates(t *testing.T) {
 	}
 	t.Run("machines", func(t *testing.T) {
 		for name, run := range map[string]func(*testing.T){
-			"fine": w.fine, "stalled": w.stalled, "no lookup": w.idle, "boot loop": w.loops, "unknown MAC": w.stranger,
+			"fine": w.fine, "stalled": w.stalled, "no lookup": w.idle, "boot loop": w.loops, "disk loop": w.returns, "unknown MAC": w.stranger,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -70,7 +71,7 @@ func TestFates(t *testing.T) {
 func start(t *testing.T) *world {
 	t.Helper()
 	nodes := func(origin string) (nodes []ironictest.Node) {
-		for name, mac := range map[string]string{"fine": fine, "stalled": stalled, "idle": idle, "loops": loops, "silent": silent} {
+		for name, mac := range map[string]string{"fine": fine, "stalled": stalled, "idle": idle, "loops": loops, "silent": silent, "returns": returns} {
 			params := "console=ttyS0"
 			switch mac {
 			case fine:
@@ -78,7 +79,11 @@ func start(t *testing.T) *world {
 			case idle:
 				params += " test-fate=idle"
 			}
-			nodes = append(nodes, rack.Node(name, mac, origin, "", params))
+			n := rack.Node(name, mac, origin, "", params)
+			if mac == returns {
+				n.ProvisionState = "active"
+			}
+			nodes = append(nodes, n)
 		}
 		return nodes
 	}
@@ -223,6 +228,32 @@ func (w *world) loops(t *testing.T) {
 	w.shows(t, loops, exitBad, func(b *boots.Boot) bool { return b.Outcome == boots.Stuck && b.Restarts >= 3 && found(b, "boot_loop") }, "loops", "boots one after the other")
 }
 
+// resetSector is a disk's first sector for a BIOS: it jumps to where a processor begins.
+func resetSector() []byte {
+	disk := make([]byte, 1<<20)
+	copy(disk, []byte{0xea, 0xf0, 0xff, 0x00, 0xf0}) // ljmp $0xf000, $0xfff0
+	disk[510], disk[511] = 0x55, 0xaa
+	return disk
+}
+
+func (w *world) returns(t *testing.T) {
+	disk := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(disk, resetSector(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vm, ctx := w.switchOn(t, qemu.Machine{MAC: returns, Resets: true, Disk: disk})
+	w.until(t, ctx, vm, returns, func(b *boots.Boot) bool { return found(b, "disk_loop") })
+	vm.Stop()
+	w.shows(t, returns, 0, func(b *boots.Boot) bool {
+		return b.Outcome == boots.Finished && b.Restarts+b.Returns >= 3 && b.State == "active"
+	}, "returns", "one after the other")
+	if err := edge.Poll(ctx, func() bool {
+		return strings.Contains(w.Metrics(), `ironic_edge_boot_diagnoses_total{diagnosis="disk_loop"} 1`)
+	}); err != nil {
+		t.Errorf("the loop is not counted once: %v", err)
+	}
+}
+
 func (w *world) stranger(t *testing.T) {
 	vm, ctx := w.switchOn(t, qemu.Machine{MAC: stranger})
 	var last string
@@ -288,8 +319,11 @@ func (w *world) all(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &listed); err != nil || code != exitBad {
 		t.Fatalf("boots: exit code %d, want %d, %v: %s", code, exitBad, err, out)
 	}
-	looped := 0
+	looped, disks := 0, 0
 	for _, b := range listed {
+		if b.Node == rack.UUID(returns) && b.Outcome == boots.Finished {
+			disks++
+		}
 		if b.Node == rack.UUID(loops) && b.Outcome == boots.Superseded {
 			looped++
 		}
@@ -301,7 +335,8 @@ func (w *world) all(t *testing.T) {
 	for _, want := range []string{
 		`ironic_edge_boots_total{kind="deploy",outcome="finished"} 1`,
 		fmt.Sprintf(`ironic_edge_boots_total{kind="deploy",outcome="superseded"} %d`, looped),
-		`ironic_edge_boot_duration_seconds_count{outcome="finished"} 1`,
+		fmt.Sprintf(`ironic_edge_boots_total{kind="boot_whole_disk",outcome="finished"} %d`, disks),
+		fmt.Sprintf(`ironic_edge_boot_duration_seconds_count{outcome="finished"} %d`, 1+disks),
 		`ironic_edge_boot_stage_duration_seconds_count{stage="ramdisk"} 1`,
 		`ironic_edge_agent_lookups_total{decision="allowed"} 1`,
 	} {
