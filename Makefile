@@ -1,18 +1,21 @@
 # Names for plain commands. `make test` is the one that runs everything.
 GO ?= go
 
-.PHONY: build test check integration install golden traces fuzz bench pgo vuln
+.PHONY: build test check flood integration install golden traces fuzz bench pgo vuln
 
 build: ## the binary
 	$(GO) build -o ironic-edge ./cmd/xcaddy-build
 
-test: check install integration ## all tests; installs Ironic, QEMU and what else they need (Debian, root)
+test: check flood install integration ## all tests; installs Ironic, QEMU and what else they need (Debian, root)
 
 check: ## formatting, vet, unit tests with the race detector; needs nothing but Go
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	$(GO) vet -pgo=off ./...
 	$(GO) vet -pgo=off -tags integration ./...
 	$(GO) test -pgo=off -race ./...
+
+flood: ## ten million machines that are nobody's; a minute on two cores
+	$(GO) test -pgo=off ./caddymodule -count=1 -run TestMillionsOfMACs -v -args -macs 10000000
 
 install: ## what the integration tests need
 	./integration/install

@@ -3,6 +3,7 @@
 package boots
 
 import (
+	"container/list"
 	"net/netip"
 	"strings"
 	"time"
@@ -21,7 +22,8 @@ type Stray struct {
 	Reason    string    `json:"reason"`
 	Diagnosis Diagnosis `json:"diagnosis"`
 
-	told time.Time
+	told  time.Time
+	place *list.Element // in strays.order
 }
 
 const (
@@ -32,14 +34,21 @@ const (
 	strayBurst = 10
 )
 
-// strays are the last machines of that sort.
+// strays are the last machines of that sort. Anybody can name any number of them, so that no request may cost more for there
+// being many.
 type strays struct {
 	byMAC  map[string]*Stray
+	order  list.List // of *Stray, by Last
 	minute time.Time // since when told are counted
 	told   int
 }
 
-func (s *strays) remove(mac string) { delete(s.byMAC, mac) }
+func (s *strays) remove(mac string) {
+	if stray := s.byMAC[mac]; stray != nil {
+		s.order.Remove(stray.place)
+		delete(s.byMAC, mac)
+	}
+}
 
 // strayLocked records that a machine without a node asked.
 func (t *Timeline) strayLocked(asked *Script, now time.Time) {
@@ -53,11 +62,12 @@ func (t *Timeline) strayLocked(asked *Script, now time.Time) {
 			s.byMAC = make(map[string]*Stray)
 		}
 		if len(s.byMAC) >= maxStrays {
-			s.removeOldest()
+			s.remove(s.order.Front().Value.(*Stray).MAC)
 		}
 		stray = &Stray{MAC: strings.Clone(asked.MAC), First: now}
-		s.byMAC[stray.MAC] = stray
+		s.byMAC[stray.MAC], stray.place = stray, s.order.PushBack(stray)
 	}
+	s.order.MoveToBack(stray.place)
 	stray.Client, stray.Last, stray.Kind, stray.Reason = asked.Client, now, asked.Kind, asked.Reason
 	stray.Count++
 	if asked.Firmware != "" && stray.Firmware == "" {
@@ -79,16 +89,6 @@ func (s *strays) mayTell(now time.Time) bool {
 	return s.told <= strayBurst
 }
 
-func (s *strays) removeOldest() {
-	oldest := ""
-	for mac, stray := range s.byMAC {
-		if oldest == "" || stray.Last.Before(s.byMAC[oldest].Last) {
-			oldest = mac
-		}
-	}
-	delete(s.byMAC, oldest)
-}
-
 // followStrayLocked has a boot begin where its machine first asked, when Ironic could not tell whose it is.
 func (t *Timeline) followStrayLocked(b *boot, mac string, now time.Time) {
 	stray := t.strays.byMAC[mac]
@@ -106,6 +106,7 @@ func (t *Timeline) followStrayLocked(b *boot, mac string, now time.Time) {
 
 func (s *Stray) shown() Stray {
 	c := *s
+	c.place = nil
 	words := reasonOf(s.Reason)
 	code := CodeUnknownMAC
 	if words.class == classWait {

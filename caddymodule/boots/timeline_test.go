@@ -272,6 +272,9 @@ func TestBounds(t *testing.T) {
 	}
 	for i := range 2 * maxStrays {
 		m.Script(&Script{MAC: fmt.Sprintf("stray-%d", i), Reason: ReasonNoNode})
+		if i == maxStrays {
+			m.Script(&Script{MAC: "stray-1", Reason: ReasonNoNode})
+		}
 	}
 	if n := len(m.List(Filter{})); n != limit {
 		t.Errorf("%d boots are kept, want %d", n, limit)
@@ -283,6 +286,11 @@ func TestBounds(t *testing.T) {
 	}
 	if n := len(m.Strays()); n != maxStrays {
 		t.Errorf("%d strays are kept, want %d", n, maxStrays)
+	}
+	for name, want := range map[string]bool{"stray-1": true, "stray-256": false, "stray-257": true, "stray-511": true} {
+		if kept := slices.ContainsFunc(m.Strays(), func(s Stray) bool { return s.MAC == name }); kept != want {
+			t.Errorf("%s is kept: %v", name, kept)
+		}
 	}
 	last := "node-59"
 	for i := range 300 {
@@ -327,6 +335,10 @@ func TestUnknownMACsAreToldSparingly(t *testing.T) {
 		m.script("deploy", waited, "state") // it was enrolled
 		if strays := m.List(Filter{MAC: mac1}); len(strays) != 1 || slices.ContainsFunc(m.Strays(), func(s Stray) bool { return s.MAC == mac1 }) {
 			t.Errorf("an enrolled machine is still a stray")
+		}
+		m.Script(&Script{MAC: mac1, Reason: ReasonAbsent}) // and it was taken away again, when Ironic last told
+		if !slices.ContainsFunc(m.Strays(), func(s Stray) bool { return s.MAC == mac1 }) {
+			t.Errorf("a machine that has no node any more is no stray")
 		}
 	})
 }
