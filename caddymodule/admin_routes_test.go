@@ -41,8 +41,7 @@ func TestAdminRoutes(t *testing.T) {
 	defer first.Close()
 	fleet := ironictest.DemoFleet(origin.URL)
 	fleet[0].UUID, fleet[0].Name, fleet[0].Ports[0].Address = "6d4c7e01-1800-4000-8000-000000000001", "rack18-n01", "52:54:00:18:00:01"
-	fleet[1].UUID, fleet[1].Name, fleet[1].Ports[0].Address = "6d4c7e01-1800-4000-8000-000000000002", "rack18-n02", "52:54:00:18:00:02"
-	second := ironictest.Start(fleet[:2]...)
+	second := ironictest.Start(fleet[0])
 	defer second.Close()
 	config, address, other := twoEdges(t, first, second, "allow_origins "+origin.URL)
 	a := administer(t, config)
@@ -75,7 +74,6 @@ func TestAdminRoutes(t *testing.T) {
 		{"GET boots?node=" + nodeUUID(3) + "&edge=edge+2", 404, `"reason":"no_node"`},
 		{"GET boots?node=nobody", 404, `"reason":"no_node"`},
 		{"GET explain?node=rack17-n03", 200, `"kind":"deploy"`},
-		{"GET explain?node=rack18-n02", 200, `"uuid":"6d4c7e01-1800-4000-8000-000000000002"`}, // by Ironic: it never booted, and its edge has no inventory
 		{"GET explain?node=" + strings.ToUpper(nodeUUID(6)), 200, `"kind":"boot_whole_disk"`},
 		{"GET explain?node=52:54:00:18:00:01", 200, "rack18-n01"},
 		{"GET explain?node=52:54:00:18:00:01&edge=http://" + address, 404, `"reason":"no_node"`},

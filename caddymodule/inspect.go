@@ -18,7 +18,7 @@ import (
 )
 
 // find returns a node by its UUID, its name or the MAC of one of its ports, and the edge that knows it. Names are those of
-// an inventory or of a boot, or else what Ironic says.
+// an inventory or of a boot; the others are asked for in Ironic.
 func (o *overview) find(ctx context.Context, name string) (*Handler, *knownNode, error) {
 	if name == "" {
 		return nil, nil, &fault{http.StatusBadRequest, reasonQuery, "name a node: its UUID, its name or a MAC address"}
@@ -30,37 +30,23 @@ func (o *overview) find(ctx context.Context, name string) (*Handler, *knownNode,
 		key = uuidKey(name)
 	} else {
 		nodes := o.Nodes()
-		if i := slices.IndexFunc(nodes, func(n api.Node) bool { return strings.EqualFold(n.Name, name) }); i >= 0 {
-			key = uuidKey(nodes[i].UUID)
+		i := slices.IndexFunc(nodes, func(n api.Node) bool { return strings.EqualFold(n.Name, name) })
+		if i < 0 {
+			return nil, nil, &fault{http.StatusNotFound, reasonNoNode, "no node is called that; give a UUID, a MAC address, or a name that ironic-edge nodes lists"}
 		}
+		key = uuidKey(nodes[i].UUID)
 	}
 	var failed error
 	for _, h := range o.handlers {
-		node, err := h.nodeCalled(ctx, key, name)
-		if err == nil {
-			return h, node, nil
+		entry, err := h.node(ctx, key, &h.terms)
+		if err == nil || entry.Usable && outage(err) {
+			return h, entry.Value, nil
 		}
 		if failed == nil || !errors.Is(err, ironic.ErrNoNode) { // where one cannot be asked, it may be there
 			failed = err
 		}
 	}
 	return nil, nil, failed
-}
-
-// nodeCalled returns a node by its key, or by its name where that is not known.
-func (h *Handler) nodeCalled(ctx context.Context, key, name string) (*knownNode, error) {
-	if key == "" {
-		uuid, err := h.client.UUIDByName(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		key = uuidKey(uuid)
-	}
-	entry, err := h.node(ctx, key, &h.terms)
-	if err != nil && !(entry.Usable && outage(err)) {
-		return nil, err
-	}
-	return entry.Value, nil
 }
 
 // bootsOf returns the boots of a node, or all.

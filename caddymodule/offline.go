@@ -89,11 +89,15 @@ func nodeOf(ctx context.Context, config *config, name string) (*ipxe.Node, error
 	if isUUID(name) {
 		return client.NodeByUUID(ctx, name)
 	}
-	uuid, err := client.UUIDByName(ctx, name)
-	if err != nil {
-		return nil, err
+	for n, err := range client.Nodes(ctx, ironic.Scope{}) {
+		switch {
+		case n.Node != nil && strings.EqualFold(n.Name, name):
+			return client.NodeByUUID(ctx, n.UUID) // with its volumes
+		case err != nil && n.Node == nil:
+			return nil, err
+		}
 	}
-	return client.NodeByUUID(ctx, uuid)
+	return nil, ironic.ErrNoNode
 }
 
 // configured returns a handler with what scripts are made of, as a configuration says. How to reach Ironic is of no interest

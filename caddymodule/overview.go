@@ -82,7 +82,7 @@ func faultOf(err error) *fault {
 	case errors.As(err, &nothing):
 		return &fault{http.StatusNotFound, string(nothing.Reason), err.Error()}
 	case errors.Is(err, ironic.ErrNoNode):
-		return &fault{http.StatusNotFound, reasonNoNode, "no node is called that; give its UUID, its name or the MAC address of one of its ports"}
+		return &fault{http.StatusNotFound, reasonNoNode, "no node is called that; give a UUID, a MAC address, or a name that ironic-edge nodes lists"}
 	case errors.As(err, &e), errors.Is(err, lookup.ErrSlow):
 		return &fault{http.StatusServiceUnavailable, reasonUnavailable, err.Error()}
 	}

@@ -135,23 +135,6 @@ func TestNodeByUUIDTakesOneCall(t *testing.T) {
 	calls(t, api, map[string]int{"v1": 1, "node": 1})
 }
 
-// TestUUIDByName asks for a node by its name, and does not ask what could be another path.
-func TestUUIDByName(t *testing.T) {
-	t.Parallel()
-	api, c := start(t, ironictest.DemoFleet("http://images")...)
-	uuid, err := c.UUIDByName(t.Context(), "rack17-n06")
-	if err != nil || uuid != "6d4c7e01-1700-4000-8000-000000000006" {
-		t.Errorf("%q, %v", uuid, err)
-	}
-	calls(t, api, map[string]int{"v1": 1, "node": 1})
-	for _, name := range []string{"rack17-n99", "", ".", "..", "a/../../nodes", "a?fields=x", "a b", "é", "a%2f"} {
-		if uuid, err := c.UUIDByName(t.Context(), name); !errors.Is(err, ironic.ErrNoNode) {
-			t.Errorf("%q: %q, %v", name, uuid, err)
-		}
-	}
-	calls(t, api, map[string]int{"v1": 1, "node": 2})
-}
-
 func TestVolumesAreAskedForWhenTheNodeBootsFromOne(t *testing.T) {
 	t.Parallel()
 	fleet := ironictest.DemoFleet("http://images")

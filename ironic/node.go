@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/url"
 	"strings"
-	"unicode"
 
 	"github.com/ironic-edge/ironic-edge/ipxe"
 )
@@ -56,31 +55,6 @@ func (c *Client) NodeByUUID(ctx context.Context, uuid string) (*ipxe.Node, error
 		return nil, &Error{Kind: ErrNoNode, Op: "find a node", Reason: "not_a_uuid", Err: err}
 	}
 	return c.node(ctx, strings.ToLower(uuid))
-}
-
-// UUIDByName returns the UUID of the node with a name, in one call. The error is an *Error, or that of ctx when ctx was
-// cancelled.
-func (c *Client) UUIDByName(ctx context.Context, name string) (string, error) {
-	// Any other is no name (ironic/common/utils.py: is_valid_logical_name), and could be another path.
-	other := func(r rune) bool {
-		return !strings.ContainsRune("-._~", r) && (r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r))
-	}
-	if strings.Trim(name, ".") == "" || strings.ContainsFunc(name, other) {
-		return "", &Error{Kind: ErrNoNode, Op: "find a node by its name", Reason: "no_node", Err: errors.New("no node can have that name")}
-	}
-	op := "find node " + name
-	body, err := c.get(ctx, op, "nodes/"+name+"?fields=uuid")
-	if err != nil {
-		return "", err
-	}
-	a := answer{op: op}
-	o, err := parseObject(body)
-	if err != nil {
-		a.fail(err)
-		return "", a.err
-	}
-	uuid := a.uuid(o, "uuid")
-	return uuid, a.err
 }
 
 func (c *Client) node(ctx context.Context, uuid string) (*ipxe.Node, error) {
