@@ -57,7 +57,7 @@ var adminRoutes = map[string]adminRoute{
 	"silent":  tells(func(_ *http.Request, o *overview) (any, error) { return o.Silent(), nil }),
 	"images":  tells(func(_ *http.Request, o *overview) (any, error) { return o.Images(), nil }),
 	"doctor":  tells(func(r *http.Request, o *overview) (any, error) { return o.doctor(r.Context()), nil }),
-	"boots":   tells(func(r *http.Request, o *overview) (any, error) { return o.bootsOf(query(r, "node")) }),
+	"boots":   tells(func(r *http.Request, o *overview) (any, error) { return o.bootsOf(r.Context(), query(r, "node")) }),
 	"explain": tells(func(r *http.Request, o *overview) (any, error) {
 		return o.explain(r.Context(), query(r, "node"), query(r, "state"))
 	}),

@@ -50,7 +50,7 @@ func (o *overview) find(ctx context.Context, name string) (*Handler, *knownNode,
 }
 
 // bootsOf returns the boots of a node, or all.
-func (o *overview) bootsOf(node string) ([]boots.Boot, error) {
+func (o *overview) bootsOf(ctx context.Context, node string) ([]boots.Boot, error) {
 	all := o.Boots()
 	if node == "" {
 		return all, nil

@@ -37,14 +37,21 @@ func overviewOf(a *App) *overview {
 		if name == "" || slices.Contains(o.names, name) {
 			name = fmt.Sprintf("edge %d", i+1)
 		}
-		h.requests.Add(1)
-		o.held, o.handlers, o.names = append(o.held, h), append(o.handlers, h), append(o.names, name)
+		o.handlers, o.names = append(o.handlers, h), append(o.names, name)
 	}
+	o.hold()
 	return o
 }
 
-// release is the end of the request that the overview was made for: a configuration that is over keeps what it uses until
-// then.
+// hold is the beginning of the request that the overview is made for: a configuration that is over keeps what it uses until
+// release.
+func (o *overview) hold() {
+	o.held = slices.Clone(o.handlers)
+	for _, h := range o.held {
+		h.requests.Add(1)
+	}
+}
+
 func (o *overview) release() {
 	for _, h := range o.held {
 		h.requestEnds()
