@@ -17,9 +17,14 @@ import (
 )
 
 // examined says what the doctor found: the checks of a name, as "result: seen; next".
-func examined(t *testing.T, a *administered) map[string]string {
+func examined(t *testing.T, a *administered) (found map[string]string) {
 	t.Helper()
-	found := make(map[string]string)
+	found = make(map[string]string)
+	defer func() { // edges in any order
+		for name, text := range found {
+			found[name] = strings.Join(slices.Sorted(strings.SplitSeq(text, "\n")), "\n")
+		}
+	}()
 	for _, c := range tell[[]api.Check](t, a, "GET doctor") {
 		if text := fmt.Sprintf("%s: %s; %s", c.Result, c.Seen, c.Next); found[c.Name] == "" {
 			found[c.Name] = text
@@ -146,7 +151,7 @@ func TestDoctor(t *testing.T) {
 		"no public_url":                   {roles: []string{"reader"}, options: []string{"public_url"}, want: map[string]string{"public url": "skipped: there is none"}},
 		"public_url of another edge of ours": {roles: []string{"reader"}, options: []string{"public_url http://" + other}, config: func(c string) string {
 			return c + "http://" + other + " {\n\tironic_edge {\n\t\tironic " + gone + "\n\t}\n}\n"
-		}, want: map[string]string{"public url": "bad: http://" + other + " is answered by somebody else; …\nskipped: ", "ironic": "good: …\nbad: ", "store": "good: …\nskipped: ", "sites": "bad: public_url"}},
+		}, want: map[string]string{"public url": "bad: http://" + other + " is answered by somebody else; …\nskipped: ", "ironic": "bad: …\ngood: ", "store": "good: …\nskipped: ", "sites": "bad: public_url"}},
 		"a boot site with automatic HTTPS": {roles: []string{"reader"}, config: func(c string) string {
 			return strings.Replace(strings.Replace(c, "http://127.0.0.1", "https://localhost", 1), "admin off", "admin off\n\tlocal_certs\n\tskip_install_trust\n\tauto_https disable_redirects", 1)
 		}, want: map[string]string{"sites": "bad: …speaks TLS, which firmware mostly cannot; write its address with http:// in front", "public url": "bad: "}},
