@@ -27,18 +27,18 @@ type Line struct {
 	serving sync.WaitGroup
 }
 
-// Trouble is what becomes of a call. Left is closed when the line has another trouble. Ironic answers where through is called.
-// The nil Trouble is none.
-type Trouble func(w http.ResponseWriter, r *http.Request, left <-chan struct{}, through func())
+// Trouble is what becomes of a call. Left is closed when the line has another trouble. Ironic answers the writer that
+// through is given. The nil Trouble is none.
+type Trouble func(w http.ResponseWriter, r *http.Request, left <-chan struct{}, through func(http.ResponseWriter))
 
 // Slow has Ironic take longer.
 func Slow(by time.Duration) Trouble {
-	return func(_ http.ResponseWriter, r *http.Request, left <-chan struct{}, through func()) {
+	return func(w http.ResponseWriter, r *http.Request, left <-chan struct{}, through func(http.ResponseWriter)) {
 		timer := time.NewTimer(by)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			through()
+			through(w)
 		case <-r.Context().Done():
 		case <-left:
 			panic(http.ErrAbortHandler)
@@ -48,7 +48,7 @@ func Slow(by time.Duration) Trouble {
 
 // Answer has something else answer in Ironic's place.
 func Answer(status int, kind, body string) Trouble {
-	return func(w http.ResponseWriter, _ *http.Request, _ <-chan struct{}, _ func()) {
+	return func(w http.ResponseWriter, _ *http.Request, _ <-chan struct{}, _ func(http.ResponseWriter)) {
 		w.Header().Set("Content-Type", kind)
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))
@@ -56,7 +56,7 @@ func Answer(status int, kind, body string) Trouble {
 }
 
 // BlackHole takes calls and says nothing.
-func BlackHole(_ http.ResponseWriter, r *http.Request, left <-chan struct{}, _ func()) {
+func BlackHole(_ http.ResponseWriter, r *http.Request, left <-chan struct{}, _ func(http.ResponseWriter)) {
 	select {
 	case <-r.Context().Done():
 	case <-left:
@@ -97,12 +97,12 @@ func (l *Line) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	trouble, left := l.trouble, l.changed
 	l.mu.Unlock()
-	through := func() {
+	through := func(w http.ResponseWriter) {
 		l.Calls.Add(1)
 		l.proxy.ServeHTTP(w, r)
 	}
 	if trouble == nil {
-		through()
+		through(w)
 		return
 	}
 	trouble(w, r, left, through)

@@ -67,6 +67,7 @@ func TestOutage(t *testing.T) {
 		t.Run("troubles", func(t *testing.T) { t.Parallel(); troubles(t, w) })
 	})
 	t.Run("boot", func(t *testing.T) { boot(t, w) })
+	t.Run("lookup", func(t *testing.T) { lookup(t, w) })
 }
 
 // start runs an edge behind a line of its own, for the site of all nodes.

@@ -14,7 +14,7 @@ import (
 type Guest struct{ Kernel, Ramdisk, ISO string }
 
 // agent is the init of the ramdisk. It shows its kernel command line, brings the NIC up, and looks its node up as Ironic's
-// agent does; the token in the answer stays off the console. Without ipa-api-url it is an instance. With test-fate=idle on
+// agent does, up to five times in the same words; the token in the answer stays off the console. Without ipa-api-url it is an instance. With test-fate=idle on
 // its command line it does nothing at all, with test-fate=heartbeat it reports once after its lookup.
 const agent = `#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp
@@ -36,8 +36,15 @@ n=0
 while [ ! -e /sys/class/net/eth0 ] && [ $n -lt 50 ]; do n=$((n+1)); usleep 100000; done
 ip link set eth0 up
 udhcpc -i eth0 -n -q -s /dhcp
-timeout 30 wget -q -O /tmp/lookup --header 'X-OpenStack-Ironic-API-Version: 1.68' --header "X-OpenStack-Request-ID: $id" "$api/v1/lookup?addresses=$mac"
-echo "AGENT lookup ended with $?"
+n=0
+while :; do
+	timeout 30 wget -q -O /tmp/lookup --header 'X-OpenStack-Ironic-API-Version: 1.68' --header "X-OpenStack-Request-ID: $id" "$api/v1/lookup?addresses=$mac"
+	code=$?; n=$((n+1))
+	[ $code = 0 ] || [ $n = 5 ] && break
+	echo "AGENT lookup failed with $code"
+	sleep 1
+done
+echo "AGENT lookup ended with $code"
 grep -o '"uuid": *"[^"]*"' /tmp/lookup | head -n 1 | sed 's/^/AGENT node /'
 grep -q '"agent_token": *"[A-Za-z0-9_-]' /tmp/lookup && echo "AGENT has a token"
 if [ "$fate" = heartbeat ]; then
