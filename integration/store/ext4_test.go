@@ -5,10 +5,12 @@
 package store
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ironic-edge/ironic-edge/cache/disk"
@@ -31,20 +33,37 @@ func run(t *testing.T, name string, args ...string) {
 	}
 }
 
-// TestPowerCut looks at a disk as it is when the power fails as soon as an object's fill has ended: the object is on it, and
-// said to be whole.
-func TestPowerCut(t *testing.T) {
+// format makes a file system in a file, which takes little room.
+func format(t *testing.T, size int64, options ...string) (image string) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("only root can mount a file system")
 	}
-	image, cut := filepath.Join(t.TempDir(), "image"), filepath.Join(t.TempDir(), "cut")
-	if err := os.WriteFile(image, nil, 0o600); err != nil {
+	image = filepath.Join(t.TempDir(), "image")
+	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, size)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(image, 64<<20); err != nil {
-		t.Fatal(err)
+	run(t, "mkfs.ext4", append(options, "-q", image)...)
+	return image
+}
+
+// TestNoSparseFiles has a file system of which a file with one byte takes as much as one without a hole: its clusters are
+// large.
+func TestNoSparseFiles(t *testing.T) {
+	dir := mount(t, format(t, 2<<30, "-O", "bigalloc", "-C", "16777216"))
+	s, err := disk.Open(filepath.Join(dir, "store"), disk.Options{MaxSize: 1 << 30})
+	if err == nil {
+		s.Close()
 	}
-	run(t, "mkfs.ext4", "-q", image)
+	if err == nil || !strings.Contains(err.Error(), "no sparse files") || !strings.Contains(err.Error(), dir) {
+		t.Errorf("%v, want an error that names the directory and says what is missing", err)
+	}
+}
+
+// TestPowerCut looks at a disk as it is when the power fails as soon as an object's fill has ended: the object is on it, and
+// said to be whole.
+func TestPowerCut(t *testing.T) {
+	image, cut := format(t, 64<<20), filepath.Join(t.TempDir(), "cut")
 	s := open(t, mount(t, image))
 	content := pattern(5<<20+77, 6)
 	o, err := create(s, "key", &origin{content: content})
