@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ironic-edge/ironic-edge/cache/origin"
+	"github.com/ironic-edge/ironic-edge/ipxe"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
 
@@ -155,6 +158,21 @@ func TestNamedOrigins(t *testing.T) {
 	}
 }
 
+// TestNamedRegistries names registries by the images that are there.
+func TestNamedRegistries(t *testing.T) {
+	t.Parallel()
+	const tls, plain = "oci://registry.example:5000/a@sha256:00", "oci://plain.example/a@sha256:00"
+	h := &Handler{Store: &Store{}, prefetchRefs: []string{plain}}
+	c := &config{registries: map[string]origin.Registry{"plain.example": {Plain: true}}}
+	c.options.Deploy = map[string]ipxe.Images{"": {Kernel: tls, Ramdisk: tls}}
+	named := h.namedImages(c)
+	for _, want := range []string{"https://registry.example:5000", "http://plain.example"} {
+		if !slices.Contains(named, want) {
+			t.Errorf("%q lack %s", named, want)
+		}
+	}
+}
+
 // TestRedirects follows them by one rule, with a store and without.
 func TestRedirects(t *testing.T) {
 	t.Parallel()
@@ -173,6 +191,7 @@ func TestRedirects(t *testing.T) {
 		}))
 		t.Cleanup(origin.Close)
 		for allowed, want := range map[bool]int{false: http.StatusBadGateway, true: http.StatusOK} {
+			reason := map[bool]string{false: reasonOrigin}[allowed] // where it is does not matter
 			api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
 			t.Cleanup(api.Close)
 			e := newEdge(api, func(h *Handler) {
@@ -180,8 +199,8 @@ func TestRedirects(t *testing.T) {
 					h.AllowOrigins = []string{elsewhere.URL}
 				}
 			})
-			if got := e.get(t, "/"+nodeUUID(1)+"/deploy_kernel"); got.status != want {
-				t.Errorf("to another origin, allowed %t: %d, want %d", allowed, got.status, want)
+			if got := e.get(t, "/"+nodeUUID(1)+"/deploy_kernel"); got.status != want || got.header.Get(reasonHeader) != reason {
+				t.Errorf("to another origin, allowed %t: %d %q, want %d %q", allowed, got.status, got.header.Get(reasonHeader), want, reason)
 			}
 			if got := e.get(t, "/"+nodeUUID(1)+"/deploy_ramdisk"); got.status != http.StatusOK {
 				t.Errorf("within the origin: %d", got.status)
