@@ -97,8 +97,10 @@ func TestMiddles(t *testing.T) {
 				t.Fatal("a client that goes on is forgotten")
 			}
 		}
-		if known(route{wayImage, nodeUUID(2), ipxe.BootISO}) || known(route{wayImage, nodeUUID(1), ipxe.Kernel}) {
-			t.Error("another image is in the middle")
+		for _, other := range []route{{wayImage, nodeUUID(2), ipxe.BootISO}, {wayImage, nodeUUID(1), ipxe.Kernel}} {
+			if location, ok := m.of(request(1), other); ok {
+				t.Errorf("%v is in the middle of %s", other, location)
+			}
 		}
 		if time.Sleep(middleTime); known(iso) {
 			t.Error("a client that stopped is remembered")

@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ironic-edge/ironic-edge/cache/origin"
 	"github.com/ironic-edge/ironic-edge/ironic/ironictest"
 )
 
@@ -68,5 +70,63 @@ func TestSignedMirror(t *testing.T) {
 		if strings.Contains(key, "s3cret") {
 			t.Errorf("the store has the key %q", key)
 		}
+	}
+}
+
+// TestPermits has a client's signature, which its origin takes, then does not, and then cannot be asked about.
+func TestPermits(t *testing.T) {
+	t.Parallel()
+	var refuses atomic.Bool
+	var asked atomic.Int64
+	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1); refuses.Load() {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	t.Cleanup(storage.Close)
+	client, err := origin.New(origin.Config{Allow: []string{storage.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	url := storage.URL + "/k?sig=s3cret"
+	source, err := client.Source(url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := permits{until: make(map[string]time.Time)}
+	for i := range maxPermits {
+		p.until[strconv.Itoa(i)] = time.Now().Add(time.Hour)
+	}
+	image := &signedImage{source: source, url: url, client: true, permits: &p}
+	for range 3 {
+		if err := p.check(t.Context(), image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if until := p.until[url]; asked.Load() != 1 || len(p.until) > maxPermits || until.After(time.Now().Add(time.Minute)) {
+		t.Errorf("asked %d times, %d are remembered, this one until %v", asked.Load(), len(p.until), until)
+	}
+	past := func() { p.until[url] = time.Now().Add(-time.Second) }
+	past()
+	refuses.Store(true)
+	for range 2 {
+		if err := p.check(t.Context(), image); err == nil {
+			t.Error("what its origin does not take any more is taken")
+		}
+	}
+	good := *image
+	good.url, good.source = url+"&n=2", source
+	refuses.Store(false)
+	if err := p.check(t.Context(), &good); err != nil {
+		t.Fatal(err)
+	}
+	p.until[good.url] = time.Now().Add(-time.Second)
+	storage.Close()
+	if err := p.check(t.Context(), &good); err != nil {
+		t.Errorf("what was taken last, while the origin is gone: %v", err)
+	}
+	if err := p.check(t.Context(), image); err == nil {
+		t.Error("what was refused last is taken while the origin is gone")
 	}
 }

@@ -107,6 +107,38 @@ func TestFillGoesOn(t *testing.T) {
 	})
 }
 
+// TestBackoff has an origin that cannot be reached any more. It is asked again soon, and then more and more rarely, until
+// nobody hopes for it any more.
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, t.TempDir())
+		origin := newOrigin(pattern(20*testBlock, 89))
+		o := create(t, s, "key", origin, 0, 8*testBlock, nil)
+		defer o.Release()
+		asked := func() int {
+			origin.mu.Lock()
+			defer origin.mu.Unlock()
+			return len(origin.asked)
+		}
+		origin.mu.Lock()
+		origin.fail = &cache.OriginError{Status: 503, Reason: "busy", Temporary: true}
+		before := len(origin.asked)
+		origin.mu.Unlock()
+		time.Sleep(time.Second)
+		if n := asked() - before; n < 3 {
+			t.Errorf("asked %d times in the first second", n)
+		}
+		settle(s)
+		if _, err := o.Await(t.Context(), 15*testBlock, 1); err == nil || err == io.EOF {
+			t.Errorf("Await = %v when the fill was given up", err)
+		}
+		if n := asked() - before; n > 4*int(2*patience/maxBackoff) { // of four streams, each of which may be the last to begin
+			t.Errorf("asked %d times in %v", n, patience)
+		}
+	})
+}
+
 // TestAnotherFormat has sidecars of a later release. What they say is not known, so their objects are none.
 func TestAnotherFormat(t *testing.T) {
 	t.Parallel()
