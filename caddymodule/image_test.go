@@ -133,8 +133,10 @@ func TestFollow(t *testing.T) {
 		"k":                          "",
 		"http://a/k\nX-Header: evil": "",
 	} {
-		if got, err := h.follow(ref); got != want || (err == nil) != (want != "") {
-			t.Errorf("follow(%q) = %q, %v; want %q", ref, got, err, want)
+		for range 20 { // whatever the order in which prefixes are looked at
+			if got, err := h.follow(ref); got != want || (err == nil) != (want != "") {
+				t.Fatalf("follow(%q) = %q, %v; want %q", ref, got, err, want)
+			}
 		}
 	}
 }

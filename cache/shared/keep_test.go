@@ -4,7 +4,10 @@ package shared
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -88,5 +91,56 @@ func TestOneContentAtOnce(t *testing.T) {
 	clients.Wait()
 	if s := e.store.Stats(); s.Objects != 1 {
 		t.Errorf("%d objects are kept, want one", s.Objects)
+	}
+}
+
+// TestKin has files of one origin that equal tags may make one, and some do not: those of another length, and those of weak
+// tags, which say that bytes may differ.
+func TestKin(t *testing.T) {
+	t.Parallel()
+	files := map[string]struct {
+		tag     string
+		content []byte
+	}{
+		"/one":     {`"1"`, bytes.Repeat([]byte("1"), 3*testBlock)},
+		"/longer":  {`"1"`, bytes.Repeat([]byte("2"), 4*testBlock)},
+		"/weak":    {`W/"3"`, bytes.Repeat([]byte("3"), 3*testBlock)},
+		"/weakly":  {`W/"3"`, bytes.Repeat([]byte("4"), 3*testBlock)},
+		"/another": {`"5"`, bytes.Repeat([]byte("5"), 3*testBlock)},
+	}
+	e := newEdge(t, func(w http.ResponseWriter, r *http.Request) {
+		f := files[r.URL.Path]
+		content(f.content, f.tag, "Cache-Control: max-age=60")(w, r)
+	}, func(target *Target) { target.Kin = "images" })
+	for range 2 {
+		for path, f := range files {
+			if _, got := e.get(t, path); !bytes.Equal(got, f.content) {
+				t.Errorf("%s: the bytes of another", path)
+			}
+		}
+	}
+}
+
+// TestDigestOfTheOrigin has an origin say what its content hashes to, and send something else.
+func TestDigestOfTheOrigin(t *testing.T) {
+	t.Parallel()
+	want := testBytes(20*testBlock + 5)
+	sum := sha256.Sum256(want)
+	field := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
+	for wrong, right := range map[string]bool{"": true, "x": false} {
+		sent := append([]byte(wrong), want[len(wrong):]...)
+		e := newEdge(t, content(sent, `"1"`, "Cache-Control: max-age=60", "Repr-Digest: "+field))
+		response, err := http.Get(e.server.URL + "/k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if right != (err == nil && bytes.Equal(got, want)) || !right && len(got) >= len(sent) {
+			t.Errorf("wrong %q: %d bytes of %d, %v", wrong, len(got), len(sent), err)
+		}
+		if bad := e.store.Stats().BadObjects; (bad == 0) != right {
+			t.Errorf("wrong %q: %d bad objects are counted", wrong, bad)
+		}
 	}
 }
