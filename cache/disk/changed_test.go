@@ -84,3 +84,35 @@ func TestRetryAfter(t *testing.T) {
 		}
 	})
 }
+
+// later is an origin whose answers to what is asked after the first begin a block later.
+type later struct{ *testOrigin }
+
+func (l later) Open(ctx context.Context, ask cache.Ask) (*cache.Part, error) {
+	if ask.First > 0 && ask.First+testBlock < int64(len(l.content)) {
+		ask.First += testBlock
+	}
+	return l.testOrigin.Open(ctx, ask)
+}
+
+// TestLaterThanAsked wants nothing stored in a place for which it is not.
+func TestLaterThanAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		content := pattern(20*testBlock, 93)
+		s := open(t, t.TempDir())
+		origin := later{newOrigin(content)}
+		part, err := origin.Open(s.ctx, cache.Ask{Length: 8 * testBlock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := s.Create(New{Key: "key", Origin: origin, Part: part})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := readAll(t, o); err == nil || !bytes.HasPrefix(content, got) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		settle(s)
+	})
+}

@@ -16,7 +16,7 @@ import (
 	"github.com/ironic-edge/ironic-edge/cache"
 )
 
-// steady sends a block in four milliseconds.
+// steady sends a block in four milliseconds, and says a millisecond later that it was the last.
 type steady struct{ *testOrigin }
 
 func (s steady) Open(ctx context.Context, ask cache.Ask) (*cache.Part, error) {
@@ -31,7 +31,11 @@ type steadyBody struct{ io.ReadCloser }
 
 func (b steadyBody) Read(p []byte) (int, error) {
 	time.Sleep(time.Millisecond)
-	return b.ReadCloser.Read(p[:min(len(p), testBlock/4)])
+	n, err := b.ReadCloser.Read(p[:min(len(p), testBlock/4)])
+	if n > 0 && err == io.EOF {
+		err = nil
+	}
+	return n, err
 }
 
 // TestWaitedForFirst has a client wait for a block far behind what comes: the next that begins is that one, and where

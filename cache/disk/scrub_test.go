@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -180,5 +181,50 @@ func TestMeter(t *testing.T) {
 	now = now.Add(1000 * time.Second)
 	if got := m.rate(now); got > 10 {
 		t.Errorf("after a stall %v, want hardly anything", got)
+	}
+}
+
+// TestSampling has a disk that rots while nobody has the store. Who opens it looks at a block of each of some objects.
+func TestSampling(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	content := pattern(testBlock, 94)
+	bad, good := keep(t, s, "bad", content), keep(t, s, "good", pattern(testBlock, 95))
+	s.Close()
+	damage(t, s, bad, content, 7)
+	var told []string
+	s = open(t, s.dir, func(o *Options) { o.OnBad = func(id string, _ []string, _ string) { told = append(told, id) } })
+	if o, _ := s.Get("bad"); o != nil {
+		t.Error("a bad object is given out")
+		o.Release()
+	}
+	wantKey(t, s, "good", good)
+	if !slices.Equal(told, []string{bad}) {
+		t.Errorf("%q are reported, want %s", told, bad)
+	}
+}
+
+// TestQuarantineIsBounded has more bad objects than are kept to be looked at.
+func TestQuarantineIsBounded(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	var last string
+	for i := range maxQuarantine + 2 {
+		content := pattern(2*testBlock, uint64(96+i))
+		last = keep(t, s, "key", content)
+		damage(t, s, last, content, 7)
+		if _, bad, err := s.Scrub(t.Context(), nil); bad != 1 || err != nil {
+			t.Fatalf("%d are bad, %v", bad, err)
+		}
+		for _, ending := range []string{"", ".sums", ".json"} {
+			when := time.Unix(1_700_000_000+int64(i), 0)
+			if err := os.Chtimes(filepath.Join(s.dir, "quarantine", last+ending), when, when); err != nil && ending == "" {
+				t.Errorf("a bad object is not kept: %v", err)
+			}
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(s.dir, "quarantine", "*"))
+	if err != nil || len(files) > 3*maxQuarantine || !slices.Contains(files, filepath.Join(s.dir, "quarantine", last)) {
+		t.Errorf("%d files are kept, want at most %d, and the newest among them; %v", len(files), 3*maxQuarantine, err)
 	}
 }

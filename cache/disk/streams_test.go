@@ -109,7 +109,16 @@ func TestLastBlockOfUnknownLength(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			content := pattern(size, 23)
 			s := open(t, t.TempDir())
-			o := createFrom(t, s, "key", strongOrigin(content, chunked), cache.Ask{}, sha([]byte("other")))
+			origin := steady{newOrigin(content)}
+			origin.noLength, origin.noRanges = true, true
+			part, err := origin.Open(s.ctx, cache.Ask{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			o, err := s.Create(New{Key: "key", Origin: origin, Part: part, Digest: sha([]byte("other"))})
+			if err != nil {
+				t.Fatal(err)
+			}
 			defer o.Release()
 			got := make([]byte, 0, size)
 			for {
