@@ -191,6 +191,22 @@ func TestMakesRoom(t *testing.T) {
 	}
 }
 
+// TestReservedIsTaken has an object come for which there is room, and in its middle another for which there would be, too, if
+// the first did not need its own.
+func TestReservedIsTaken(t *testing.T) {
+	s := open(t, tmpfs(t))
+	first, second := pattern(5<<20, 7), pattern(5<<20, 8)
+	var err error
+	o, errFirst := create(s, "first", &origin{content: first, half: func() { _, err = create(s, "second", &origin{content: second}) }})
+	wantContent(t, o, errFirst, first)
+	if !errors.Is(err, disk.ErrNotStored) {
+		t.Errorf("the second is taken for one that has room: %v", err)
+	}
+	if n := s.Stats().NotStored; n > 0 {
+		t.Errorf("%d objects could not be written to their end", n)
+	}
+}
+
 // TestReadOnly makes the file system read-only under a store. What is in it can be read, the rest comes from the origin.
 func TestReadOnly(t *testing.T) {
 	dir := tmpfs(t)
