@@ -180,3 +180,64 @@ func TestSanbootKeepsItsPlace(t *testing.T) {
 		}
 	}
 }
+
+// TestPace reads from a file, as an image is, in virtual time.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var a admission
+		limiter, leave, _ := a.enter(rangeRequest("192.0.2.1", "GET", ""), 0, paceStep)
+		defer leave()
+		w := &pacedWriter{httptest.NewRecorder(), t.Context(), limiter}
+		began := time.Now()
+		if n, err := w.ReadFrom(io.LimitReader(zeros{}, 10*paceStep)); n != 10*paceStep || err != nil {
+			t.Fatalf("%d bytes, %v", n, err)
+		}
+		if took := time.Since(began).Round(time.Second); took < 9*time.Second || took > 10*time.Second {
+			t.Errorf("ten seconds' worth took %v", took)
+		}
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// leavingWriter is a client that leaves with the first bytes that it gets.
+type leavingWriter struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+func (w leavingWriter) Write(p []byte) (int, error) {
+	w.leave()
+	return w.ResponseRecorder.Write(p)
+}
+
+// TestPaceOfImages has a client that is to get an image so slowly that only what comes at once does, before it leaves.
+func TestPaceOfImages(t *testing.T) {
+	t.Parallel()
+	content := image(10 * paceStep)
+	origin := newImageServer(t, content)
+	api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
+	t.Cleanup(api.Close)
+	e := newStoredEdge(t, api, nil)
+	path := "/" + nodeUUID(1) + "/deploy_ramdisk"
+	if got := e.get(t, path); got.body != string(content) {
+		t.Fatalf("%d, %d bytes", got.status, len(got.body))
+	}
+	e.handler.pace = 1
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	w := leavingWriter{httptest.NewRecorder(), leave}
+	func() {
+		defer func() { _ = recover() }() // the answer is cut short
+		_ = e.handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil), nil)
+	}()
+	if n := w.Body.Len(); n == 0 || n > paceStep {
+		t.Errorf("%d bytes came at once, want some, and %d at most", n, paceStep)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -25,17 +26,41 @@ func TestReferences(t *testing.T) {
 	content := image(2<<20 + 3)
 	sum := sha256.Sum256(content)
 	digest := hex.EncodeToString(sum[:])
-	var withdrawn atomic.Bool
+	var withdrawn, refuses atomic.Bool
+	var described atomic.Int64
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	}
 	const id = "0d2f8a3c-5b1e-4c7d-9e6f-1a2b3c4d5e6f"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/images/"+id, func(w http.ResponseWriter, r *http.Request) {
+		described.Add(1)
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"id": %q, "status": "active", "size": %d, "os_hash_algo": "sha256", "os_hash_value": %q}`, id, len(content), digest)
 	})
-	mux.HandleFunc("GET /v2/images/"+id+"/file", serve)
+	mux.HandleFunc("GET /v2/images/"+id+"/file", func(w http.ResponseWriter, r *http.Request) {
+		if refuses.Swap(false) { // a token that was good when the image was described
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		serve(w, r)
+	})
+	const other = "0d2f8a3c-5b1e-4c7d-9e6f-1a2b3c4d5e70"
+	otherContent := bytes.Repeat([]byte("other"), len(content)/5+1)[:len(content)]
+	mux.HandleFunc("GET /v2/images/"+other, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"id": %q, "status": "active", "size": %d}`, other, len(otherContent))
+	})
+	const wrong = "0d2f8a3c-5b1e-4c7d-9e6f-1a2b3c4d5e71"
+	mux.HandleFunc("GET /v2/images/"+wrong, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"id": %q, "status": "active", "size": %d, "os_hash_algo": "sha256", "os_hash_value": %q}`, wrong, len(content), strings.Repeat("0", 64))
+	})
+	for _, id := range []string{other, wrong} {
+		mux.HandleFunc("GET /v2/images/"+id+"/file", func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(otherContent))
+		})
+	}
 	mux.HandleFunc("GET /v2/rack/agent/blobs/sha256:"+digest, serve)
 	mux.HandleFunc("GET /v2/rack/agent/manifests/sha256:"+digest, http.NotFound)
 	mux.HandleFunc("GET /v1/AUTH_a/images/agent", func(w http.ResponseWriter, r *http.Request) {
@@ -53,7 +78,7 @@ func TestReferences(t *testing.T) {
 		return fmt.Sprintf("%s/v1/AUTH_a/images/agent?temp_url_sig=%s&temp_url_expires=%d", server.URL, strings.Repeat(sig, 20), expires.Unix())
 	}
 	soon := time.Now().Add(time.Hour)
-	refs := []string{id, "glance://" + id, "oci://" + host + "/rack/agent@sha256:" + digest, signed("ab", soon), signed("cd", soon), signed("ef", time.Now().Add(-time.Hour))}
+	refs := []string{id, "glance://" + id, "oci://" + host + "/rack/agent@sha256:" + digest, signed("ab", soon), signed("cd", soon), signed("ef", time.Now().Add(-time.Hour)), other, wrong}
 	var nodes []ironictest.Node
 	for i, ref := range refs {
 		nodes = append(nodes, ironictest.Node{UUID: nodeUUID(i + 1), ProvisionState: "deploying", DriverInfo: map[string]any{"deploy_kernel": ref, "deploy_ramdisk": ref}})
@@ -71,9 +96,23 @@ func TestReferences(t *testing.T) {
 	get := func(n int) (*http.Response, []byte) {
 		return download(t, "http://"+address+"/"+nodeUUID(n)+"/deploy_ramdisk")
 	}
+	refuses.Store(true)
 	for n := 1; n <= 5; n++ {
 		if r, got := get(n); r.StatusCode != 200 || !bytes.Equal(got, content) {
 			t.Errorf("%s: %s, %d bytes, %s", refs[n-1], r.Status, len(got), r.Header.Get(reasonHeader))
+		}
+	}
+	if n := described.Load(); n != 2 || refuses.Load() {
+		t.Errorf("Glance was asked %d times about an image, want again when it had refused it", n)
+	}
+	if r, got := get(7); r.StatusCode != 200 || !bytes.Equal(got, otherContent) {
+		t.Errorf("%s: %s, %d bytes, %s", refs[6], r.Status, len(got), r.Header.Get(reasonHeader))
+	}
+	if response, err := http.Get("http://" + address + "/" + nodeUUID(8) + "/deploy_ramdisk"); err == nil {
+		got, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err == nil || len(got) >= len(content) {
+			t.Errorf("what does not match Glance's hash: %s, %d bytes, %v", response.Status, len(got), err)
 		}
 	}
 	if r, _ := get(6); r.StatusCode != http.StatusForbidden || r.Header.Get(reasonHeader) != reasonOrigin {

@@ -48,12 +48,6 @@ func TestStoredOriginFaults(t *testing.T) {
 			w.WriteHeader(206)
 			io.WriteString(w, "xx")
 		}, 502},
-		"another length": {func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Range", "bytes 0-8/9")
-			w.WriteHeader(206)
-			w.(http.Flusher).Flush()
-			io.WriteString(w, "xx")
-		}, 0},
 		"no answer": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,26 +57,6 @@ func TestStoredOriginFaults(t *testing.T) {
 			api := ironictest.Start(ironictest.DemoFleet(origin.URL)...)
 			t.Cleanup(api.Close)
 			e := newStoredEdge(t, api, nil)
-			if tt.status == 0 { // the client gets what came, and no end
-				r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, e.URL+"/"+nodeUUID(1)+"/deploy_kernel", nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				response, err := http.DefaultTransport.RoundTrip(r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				response.Body.Close()
-				for key := range e.handler.storage.store.Keys() {
-					if o, _ := e.handler.storage.store.Get(key); o != nil {
-						if o.Whole() {
-							t.Error("a short object is whole")
-						}
-						o.Release()
-					}
-				}
-				return
-			}
 			counter := e.handler.metrics.images.WithLabelValues("deploy_kernel", "failed")
 			before := counted(t, counter)
 			got := e.get(t, "/"+nodeUUID(1)+"/deploy_kernel")

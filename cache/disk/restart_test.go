@@ -182,3 +182,26 @@ func TestOneProcess(t *testing.T) {
 		t.Error("a directory can be had twice")
 	}
 }
+
+// TestShorterFile cuts the file of an object while nobody has the store. The object is not whole any more, whatever its
+// sidecar says, and what is missing is fetched.
+func TestShorterFile(t *testing.T) {
+	t.Parallel()
+	content := pattern(8*testBlock, 98)
+	s := open(t, t.TempDir())
+	id := keep(t, s, "key", content)
+	s.Close()
+	if err := os.Truncate(filepath.Join(s.dir, dataPath(id)), 5*testBlock); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, s.dir)
+	o, _ := s.Get("key")
+	if o == nil {
+		return // it may be lost
+	}
+	if o.Whole() {
+		t.Error("an object is whole whose file is short")
+	}
+	s.Resume(o, strongOrigin(content))
+	wantContent(t, o, content)
+}

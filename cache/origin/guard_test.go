@@ -185,7 +185,7 @@ func TestHTTPClient(t *testing.T) {
 	t.Parallel()
 	stranger := startRaw(t, func(*http.Request) string { return small })
 	var locations = map[string]string{
-		"/same": "/end", "/stranger": stranger.url + "/end", "/loop": "/loop",
+		"/same": "/end", "/stranger": stranger.url + "/end", "/loop": "/loop", "/user": "",
 	}
 	o := startRaw(t, func(r *http.Request) string {
 		if to, ok := locations[r.URL.Path]; ok {
@@ -193,9 +193,11 @@ func TestHTTPClient(t *testing.T) {
 		}
 		return small
 	})
+	locations["/user"] = strings.Replace(o.url, "http://", "http://somebody:s3cret@", 1) + "/end"
 	c := newClient(t, func(cfg *Config) { cfg.Named, cfg.AnyFirst = []string{o.url}, true })
 	for path, want := range map[string]string{
 		"/same":     "",
+		"/user":     "",
 		"/stranger": "a redirect to " + hostOf(stranger) + " (http), which Allow does not name",
 		"/loop":     "more than 5 redirects",
 	} {
@@ -208,11 +210,34 @@ func TestHTTPClient(t *testing.T) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
 	}
+	for _, r := range o.requests() {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("a redirect says who we are")
+		}
+	}
 	var address *AddressError
 	if _, err := c.HTTPClient().Get(strings.Replace(stranger.url, "127.0.0.1", "localhost", 1)); !errors.As(err, &address) {
 		t.Errorf("this machine by name: %v, want an AddressError", err)
 	}
 	if n := len(stranger.requests()); n > 0 {
 		t.Errorf("who may not be asked was asked %d times", n)
+	}
+}
+
+// TestHopWithinAnOrigin redirects within an origin that nobody names, and away from it.
+func TestHopWithinAnOrigin(t *testing.T) {
+	t.Parallel()
+	for anyFirst, want := range map[bool]bool{true: true, false: false} {
+		c := newClient(t, func(cfg *Config) { cfg.AnyFirst = anyFirst })
+		at := address{"http", "images.example", "80"}
+		for to, within := range map[string]bool{"http://images.example/k": true, "http://images.example:81/k": false, "https://images.example/k": false} {
+			u, err := url.Parse(to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.hop(at, u); (err == nil) != (want && within) {
+				t.Errorf("AnyFirst %t, to %s: %v", anyFirst, to, err)
+			}
+		}
 	}
 }
