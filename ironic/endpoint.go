@@ -48,8 +48,9 @@ func (c *Client) ask(ctx context.Context, op, path string) ([]byte, error) {
 		}
 		silent := err != nil && isSilent(fault(op, err))
 		c.learn(e, silent)
-		if !silent || ctx.Err() != nil || i == len(endpoints)-1 {
-			return body, err
+		deadline, limited := ctx.Deadline()
+		if !silent || ctx.Err() != nil || limited && time.Until(deadline) <= 0 || i == len(endpoints)-1 {
+			return body, err // what is asked without any time left would only be thought to be silent
 		}
 	}
 	panic("unreachable: there is an endpoint")
