@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,12 +37,7 @@ type span struct {
 func TestTracing(t *testing.T) {
 	api := ironictest.Start(ironictest.DemoFleet("http://images.test")...)
 	defer api.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	site := l.Addr().String()
-	l.Close()
+	site := freeAddress(t)
 	file := t.TempDir() + "/Caddyfile"
 	config := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n}\nhttp://%s {\n\ttracing {\n\t\tspan boot\n\t}\n\tironic_edge {\n\t\tironic %s\n\t}\n}\n", site, api.URL)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
@@ -91,12 +88,26 @@ func TestTracing(t *testing.T) {
 	}
 }
 
+// freeAddress is below the ports that the kernel gives to connections, which would take it before the edge does.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(12_000+rand.N(20_000)))
+		if l, err := net.Listen("tcp", address); err == nil {
+			defer l.Close()
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // get asks until there is a server.
 func get(t *testing.T, url string) string {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for range 1000 {
+	for range 3000 {
 		if response, err := http.Get(url); err == nil {
 			defer response.Body.Close()
 			body, err := io.ReadAll(response.Body)
