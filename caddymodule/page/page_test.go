@@ -37,9 +37,9 @@ func (r *rack) Status() api.Status {
 	return api.Status{Version: "v1.2.3", Time: now, Edges: []api.Edge{{Name: "http://edge.rack17:8080",
 		Ironic:    api.Ironic{URLs: []string{"https://ironic.example"}, Up: true, Since: &since},
 		Inventory: &api.Inventory{Scope: "conductor group rack17", Nodes: r.nodes, States: map[string]int{"active": r.nodes}, Age: 12},
-		Boots:     map[string]int{"stuck": 1, "finished": 41},
-		Store:     &api.Store{Directory: "/var/lib/ironic-edge", Objects: 3, Used: 700 << 20, Size: 200 << 30, Fetched: 700 << 20, Sent: 27 << 30},
-		Refusals:  []api.Refusal{{Time: now, Status: 404, Reason: "no_node", Path: "/pxelinux.cfg/<script>", Client: "10.17.0.9"}},
+		Boots:     map[string]int{"stuck": 2, "finished": 41}, Stuck: 1,
+		Store:    &api.Store{Directory: "/var/lib/ironic-edge", Objects: 3, Used: 700 << 20, Size: 200 << 30, Fetched: 700 << 20, Sent: 27 << 30},
+		Refusals: []api.Refusal{{Time: now, Status: 404, Reason: "no_node", Path: "/pxelinux.cfg/<script>", Client: "10.17.0.9"}},
 	}}}
 }
 
@@ -143,7 +143,7 @@ func TestPages(t *testing.T) {
 	t.Parallel()
 	s := serve(t, &Page{Source: &rack{nodes: 5000}})
 	for path, want := range map[string][]string{
-		"":                     {"r17 &#34;u07&#34; &lt;b&gt;", "stands at 31 %", "Look at the NIC", "26 GiB saved", "200 of 5000", "r17-u09", "/pxelinux.cfg/&lt;script&gt;", "from=200"},
+		"":                     {"r17 &#34;u07&#34; &lt;b&gt;", "stands at 31 %", "Look at the NIC", "26 GiB saved", "a hit rate of 97&nbsp;%", `">1 stuck</a>`, "200 of 5000", "r17-u09", "/pxelinux.cfg/&lt;script&gt;", "from=200"},
 		"?q=52-54-00-00-01-02": {"1 of 5000", "r17-u0258"},
 		"?q=u07":               {"1 of 2"},
 		"?q=dc2-4000":          {"1 of 5000", "r17-u4000", "0 of 2"},

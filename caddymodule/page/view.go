@@ -212,6 +212,12 @@ var functions = template.FuncMap{
 		}
 		return humanize.IBytes(uint64(s.Sent - s.Fetched))
 	},
+	"hits": func(s *api.Store) int64 { // by bytes
+		if s.Sent <= s.Fetched {
+			return 0
+		}
+		return 100 * (s.Sent - s.Fetched) / s.Sent
+	},
 	"share": func(part, of int64) int64 {
 		if of <= 0 {
 			return 0
