@@ -11,7 +11,7 @@ import (
 
 // freeAddress returns an address on loopback for a server that is about to be started. Its port is kept free for it until
 // this program ends, by a socket that is bound and does not listen: the kernel then gives the port to nobody who asks for
-// any. A server that names it gets it all the same, since both sockets have SO_REUSEADDR, which servers set (socket(7)).
+// any. It is kept at all addresses, as Caddy listens at all of them. A server that names it gets it all the same, since both sockets have SO_REUSEADDR, which servers set (socket(7)).
 func freeAddress() (string, error) {
 	syscall.ForkLock.RLock()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
@@ -34,7 +34,7 @@ func bindAny(fd int) (port int, err error) {
 	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		return 0, os.NewSyscallError("setsockopt", err)
 	}
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := syscall.Bind(fd, new(syscall.SockaddrInet4)); err != nil {
 		return 0, os.NewSyscallError("bind", err)
 	}
 	name, err := syscall.Getsockname(fd)

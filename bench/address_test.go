@@ -23,12 +23,18 @@ func TestFreeAddress(t *testing.T) {
 		err := c.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 0) })
 		return errors.Join(err, set)
 	}}
-	for range 2 {
-		if l, err := careful.Listen(context.Background(), "tcp", address); err == nil {
-			l.Close()
-			t.Fatalf("%s is free for anybody", address)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range []string{address, ":" + port} {
+		for _, other := range []string{address, "127.0.0.2:" + port} {
+			if l, err := careful.Listen(context.Background(), "tcp4", other); err == nil {
+				l.Close()
+				t.Fatalf("%s is free for anybody", other)
+			}
 		}
-		l, err := net.Listen("tcp", address)
+		l, err := net.Listen("tcp", own)
 		if err != nil {
 			t.Fatalf("the server does not get its address: %v", err)
 		}
