@@ -85,7 +85,7 @@ func TestTroubles(t *testing.T) {
 				check("not known", b.script(t, 1), tt.unknown)
 				again()
 
-				if tt.unusable.reason == reasonSlow { // one machine and the time for one call are enough
+				if tt.unusable.reason == reasonSlow { // one machine and the time for two calls are enough
 					b.script(t, 100)
 				} else {
 					var group sync.WaitGroup
@@ -94,7 +94,7 @@ func TestTroubles(t *testing.T) {
 					}
 					group.Wait()
 				}
-				pass(defaultTimeout)
+				pass(2 * defaultTimeout)
 				up := func() float64 { return gauge(t, collectors.up.WithLabelValues(b.handler.site.name)) }
 				if !tt.down {
 					if up() != 1 {

@@ -50,7 +50,7 @@ func TestSiteSilence(t *testing.T) {
 				if e, err := r.ask(t.Context(), demoMAC(7)); err == nil || e.Usable {
 					t.Errorf("%+v, %v", e, err)
 				}
-				later(defaultTimeout)
+				later(2 * defaultTimeout)
 				if r.h.site.gate.down() == nil {
 					t.Errorf("Ironic is not taken for down %v after it fell silent", time.Since(start))
 				}
@@ -60,7 +60,7 @@ func TestSiteSilence(t *testing.T) {
 					t.Fatal(err)
 				}
 				r.line.delay.Store(int64(delay))
-				later(defaultInterval*11/10 + 2*defaultTimeout) // a quick reading, and a look
+				later(defaultInterval*11/10 + 3*defaultTimeout) // a quick reading, and a look
 				if r.h.site.gate.down() == nil {
 					t.Error("Ironic is not taken for down by the readings alone")
 				}
