@@ -36,7 +36,7 @@ const (
 // gate is what all questions for nodes go through on their way to one Ironic. It bounds how many are asked at once and how
 // many wait, and while Ironic is down it says so at once, so that nobody waits: one look at a time finds out whether Ironic
 // is back. Then the questions grow from a few at once to as many as are allowed. It is taken for down when several questions in
-// a row have failed, or when a look fails that a question without an answer, or a failed reading of the inventory, gave rise to.
+// a row have failed, or when a look fails that a failed reading of the inventory gave rise to.
 //
 // The libraries of this kind (sony/gobreaker) have neither a backoff nor a slow start, nor a queue; what they would leave to
 // write is this.
@@ -199,8 +199,7 @@ func (g *gate) learn(name string, err error) {
 	}
 }
 
-// suspectLocked has it looked whether Ironic is there at all: a silence is noticed so when one call has run out of time, and then the
-// look, and not when five have, for which it may take as many machines.
+// suspectLocked has it looked whether Ironic is there at all.
 func (g *gate) suspectLocked() {
 	if g.unlook != nil || g.back != nil || g.closed || time.Now().Before(g.calm) {
 		return
@@ -235,9 +234,6 @@ func (g *gate) learnLocked(name string, err error) {
 		}
 	case errors.Is(err, ironic.ErrUnavailable) && g.back == nil && !g.closed:
 		g.failLocked(name, err)
-		if e := (*ironic.Error)(nil); errors.As(err, &e) && e.Reason == "timeout" {
-			g.suspectLocked()
-		}
 	}
 	if g.back == nil {
 		g.admitLocked()
