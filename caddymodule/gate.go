@@ -36,7 +36,7 @@ const (
 // gate is what all questions for nodes go through on their way to one Ironic. It bounds how many are asked at once and how
 // many wait, and while Ironic is down it says so at once, so that nobody waits: one look at a time finds out whether Ironic
 // is back. Then the questions grow from a few at once to as many as are allowed. It is taken for down when several questions in
-// a row have failed, or when a look fails that somebody's waiting in vain, or a failed reading of the inventory, gave rise to.
+// a row have failed, or when a look fails that a failed reading of the inventory gave rise to.
 //
 // The libraries of this kind (sony/gobreaker) have neither a backoff nor a slow start, nor a queue; what they would leave to
 // write is this.
@@ -52,7 +52,7 @@ type gate struct {
 	last     string             // whose failure was the last one
 	answers  int                // to questions
 	calm     time.Time          // until when nothing has it looked whether Ironic is there
-	unlook   context.CancelFunc // ends the look that somebody's waiting gave rise to; nil: there is none
+	unlook   context.CancelFunc // ends the look that a failure gave rise to; nil: there is none
 	pauses   int                // since the last answer to a question
 	look     time.Time          // when the next look is, while it is down
 	back     context.CancelFunc // ends the watch; nil: Ironic is not down
@@ -199,14 +199,7 @@ func (g *gate) learn(name string, err error) {
 	}
 }
 
-// suspect is for when somebody has waited in vain. It has it looked whether Ironic is there at all: a silence is noticed so when one
-// call has run out of time, and not when five have, for which it may take as many machines.
-func (g *gate) suspect() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.suspectLocked()
-}
-
+// suspectLocked has it looked whether Ironic is there at all.
 func (g *gate) suspectLocked() {
 	if g.unlook != nil || g.back != nil || g.closed || time.Now().Before(g.calm) {
 		return

@@ -10,7 +10,13 @@ import (
 	"time"
 )
 
-// TestGateLooks has somebody wait in vain: it is looked at once whether Ironic is there, one look at a time and not while it has just
+func (g *testedGate) suspect() {
+	g.gate.mu.Lock()
+	defer g.gate.mu.Unlock()
+	g.suspectLocked()
+}
+
+// TestGateLooks has a call run out of time: it is looked at once whether Ironic is there, one look at a time and not while it has just
 // answered somebody.
 func TestGateLooks(t *testing.T) {
 	for name, tt := range map[string]struct {

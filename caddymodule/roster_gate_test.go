@@ -38,7 +38,7 @@ func TestSiteReadingsAndTheGate(t *testing.T) {
 	})
 }
 
-// TestSiteSilence has an Ironic fall silent, or so slow that no call comes to its end: one machine that waits in vain, or one reading,
+// TestSiteSilence has an Ironic fall silent, or so slow that no call comes to its end: one reading
 // is enough to know it.
 func TestSiteSilence(t *testing.T) {
 	for name, delay := range map[string]time.Duration{"silent": 24 * time.Hour, "slow": 10 * time.Second} {
@@ -46,13 +46,9 @@ func TestSiteSilence(t *testing.T) {
 			inRack(t, sitePart{}, func(t *testing.T, r *rack) {
 				later(2 * defaultNodeTTL)
 				r.line.delay.Store(int64(delay))
-				start := time.Now()
-				if e, err := r.ask(t.Context(), demoMAC(7)); err == nil || e.Usable {
-					t.Errorf("%+v, %v", e, err)
-				}
-				later(defaultTimeout)
+				later(defaultInterval*11/10 + 3*defaultTimeout)
 				if r.h.site.gate.down() == nil {
-					t.Errorf("Ironic is not taken for down %v after it fell silent", time.Since(start))
+					t.Error("Ironic is not taken for down by the readings alone")
 				}
 				r.line.delay.Store(0)
 				later(2 * time.Minute)
@@ -60,7 +56,7 @@ func TestSiteSilence(t *testing.T) {
 					t.Fatal(err)
 				}
 				r.line.delay.Store(int64(delay))
-				later(defaultInterval*11/10 + 2*defaultTimeout) // a quick reading, and a look
+				later(defaultInterval*11/10 + 3*defaultTimeout) // a quick reading, and a look
 				if r.h.site.gate.down() == nil {
 					t.Error("Ironic is not taken for down by the readings alone")
 				}

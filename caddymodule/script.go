@@ -138,9 +138,6 @@ func (h *Handler) node(ctx context.Context, key string, terms *lookup.Terms[*kno
 	client := clientOf(ctx) // the work must not look into the request, which goes on beside it
 	entry, err := h.site.nodes.Get(ctx, key, h.site.feed.terms(h, terms), func(ctx context.Context, key string) (*knownNode, error) { return h.load(ctx, key, client) })
 	h.metrics.lookup(entry.Status)
-	if errors.Is(err, lookup.ErrSlow) {
-		h.site.gate.suspect()
-	}
 	return entry, err
 }
 
