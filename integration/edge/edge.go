@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -216,11 +218,13 @@ func Poll(ctx context.Context, holds func() bool) error {
 	return nil
 }
 
+// freeAddress is below the ports that the kernel gives to connections, any of which could take it before the edge does.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for range 100 {
+		port := strconv.Itoa(12_000 + rand.N(20_000))
+		if l, err := net.Listen("tcp", ":"+port); err == nil {
+			return net.JoinHostPort("127.0.0.1", port), l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", errors.New("no port is free")
 }
