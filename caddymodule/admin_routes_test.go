@@ -140,6 +140,9 @@ func TestAdminRoutes(t *testing.T) {
 		}
 		return 1
 	})
+	if n := status.Edges[1].Stages; len(n) != 1 || n["kernel"] != 1 {
+		t.Errorf("boots under way of the second edge: %v, want its own one", n)
+	}
 	if n := status.Edges[1].Boots; len(n) != 1 || n["running"]+n["waiting"] > 1 {
 		t.Errorf("boots of the second edge: %v, want its own one", n)
 	}

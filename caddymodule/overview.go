@@ -200,10 +200,14 @@ func (o *overview) Status() api.Status {
 	s := api.Status{Version: version(), Time: time.Now()}
 	for i, h := range o.handlers {
 		all := o.at(i).Boots()
-		e := api.Edge{Name: o.names[i], Ironic: h.ironicView(), Boots: make(map[string]int), Refusals: h.site.refused.list()}
+		e := api.Edge{Name: o.names[i], Ironic: h.ironicView(), Boots: make(map[string]int), Stages: make(map[string]int), Refusals: h.site.refused.list()}
 		for j := range all {
 			e.Boots[string(all[j].Outcome)]++
-			if all[j].Outcome == boots.Stuck && !all[j].Over() {
+			if all[j].Over() {
+				continue
+			}
+			e.Stages[string(all[j].Stage)]++
+			if all[j].Outcome == boots.Stuck {
 				e.Stuck++
 			}
 		}

@@ -49,8 +49,9 @@ type Edge struct {
 	Notifications *Notifications `json:"notifications,omitempty"`
 	Inventory     *Inventory     `json:"inventory,omitempty"`
 	Store         *Store         `json:"store,omitempty"`
-	Boots         map[string]int `json:"boots,omitempty"` // that are remembered, by outcome
-	Stuck         int            `json:"stuck"`           // boots that are under way and go no further
+	Boots         map[string]int `json:"boots,omitempty"`  // that are remembered, by outcome
+	Stages        map[string]int `json:"stages,omitempty"` // boots that are under way, by how far they are
+	Stuck         int            `json:"stuck"`            // those of them that go no further
 	Refusals      []Refusal      `json:"refusals,omitempty"`
 }
 

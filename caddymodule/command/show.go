@@ -73,6 +73,9 @@ func showStatus(s *screen, status *api.Status) {
 		if len(e.Boots) > 0 {
 			line("boots", "%s", api.Counts(e.Boots))
 		}
+		if len(e.Stages) > 0 {
+			line("", "under way: %s", api.Counts(e.Stages))
+		}
 		if st := e.Store; st != nil {
 			line("store", "%s of %s in %d objects, %d being filled, at %s", size(st.Used), size(st.Size), st.Objects, st.Filling, st.Directory)
 			line("line", "%s came over it, %s went to nodes", size(st.Fetched), size(st.Sent))

@@ -37,7 +37,7 @@ func (r *rack) Status() api.Status {
 	return api.Status{Version: "v1.2.3", Time: now, Edges: []api.Edge{{Name: "http://edge.rack17:8080",
 		Ironic:    api.Ironic{URLs: []string{"https://ironic.example"}, Up: true, Since: &since},
 		Inventory: &api.Inventory{Scope: "conductor group rack17", Nodes: r.nodes, States: map[string]int{"active": r.nodes}, Age: 12},
-		Boots:     map[string]int{"stuck": 2, "finished": 41}, Stuck: 1,
+		Boots:     map[string]int{"stuck": 2, "finished": 41}, Stuck: 1, Stages: map[string]int{"ramdisk": 1, "start": 2},
 		Store:    &api.Store{Directory: "/var/lib/ironic-edge", Objects: 3, Used: 700 << 20, Size: 200 << 30, Fetched: 700 << 20, Sent: 27 << 30},
 		Refusals: []api.Refusal{{Time: now, Status: 404, Reason: "no_node", Path: "/pxelinux.cfg/<script>", Client: "10.17.0.9"}},
 	}}}

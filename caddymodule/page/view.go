@@ -259,4 +259,11 @@ var functions = template.FuncMap{
 		return ""
 	},
 	"counts": api.Counts,
+	"stages": func(n map[string]int) string {
+		named := make(map[string]int, len(n))
+		for stage, n := range n {
+			named[stageNames[boots.Stage(stage)]] += n
+		}
+		return api.Counts(named)
+	},
 }
