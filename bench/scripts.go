@@ -47,7 +47,7 @@ func scripts(ctx context.Context, args []string) error {
 	if err := download(ctx, target, filepath.Join(dir, "script")); err != nil {
 		return err
 	}
-	nginx, nginxPID, stopNginx, err := startNginx(ctx, dir)
+	nginx, lean, nginxPID, stopNginx, err := startNginx(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -64,13 +64,14 @@ func scripts(ctx context.Context, args []string) error {
 	}
 
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "%d connections, %d rounds of %d s\trequests/s\tof nginx's\tof respond's\tCPU us per request\tof respond's\t\n", connections, *rounds, *seconds)
+	fmt.Fprintf(table, "%d connections, %d rounds of %d s\trequests/s\tof nginx's\tof lean nginx's\tof respond's\tCPU us per request\tof respond's\t\n", connections, *rounds, *seconds)
 	servers := []struct {
 		name, url, admin string
 		pid              int
 	}{
 		{"ironic-edge", target, edge.admin, edge.pid},
-		{"nginx, the script in a file", nginx + "/script", "", nginxPID},
+		{"nginx as Debian has it, the script in a file", nginx + "/script", "", nginxPID},
+		{"nginx as lean as it can be", lean + "/script", "", nginxPID},
 		{"Caddy's respond, a word", edge.least + "/", "", edge.pid},
 	}
 	for _, l := range loads {
@@ -97,18 +98,18 @@ func scripts(ctx context.Context, args []string) error {
 				all[i].cost = append(all[i].cost, (after-before)/(rate*float64(*seconds)))
 			}
 		}
-		fmt.Fprintf(table, "%s\t\t\t\t\t\t\n", l.name)
-		peer, least := all[1], all[2]
+		fmt.Fprintf(table, "%s\t\t\t\t\t\t\t\n", l.name)
+		peer, lean, least := all[1], all[2], all[3]
 		for i, s := range servers {
 			rate, cost := median(all[i].rate), median(all[i].cost)
-			fmt.Fprintf(table, "  %s\t%.0f\t%.2f x\t%.2f x\t%.1f\t%.2f x\t\n", s.name, rate, rate/median(peer.rate), rate/median(least.rate), cost*1e6, cost/median(least.cost))
+			fmt.Fprintf(table, "  %s\t%.0f\t%.2f x\t%.2f x\t%.2f x\t%.1f\t%.2f x\t\n", s.name, rate, rate/median(peer.rate), rate/median(lean.rate), rate/median(least.rate), cost*1e6, cost/median(least.cost))
 		}
 		if api != "" && l.name == loads[0].name {
 			rate, err := l.run(ctx, api, *seconds)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(table, "  Ironic's API, reads of a node\t%.0f\t\t\t\t\t\n", rate)
+			fmt.Fprintf(table, "  Ironic's API, reads of a node\t%.0f\t\t\t\t\t\t\n", rate)
 		}
 	}
 	return table.Flush()
